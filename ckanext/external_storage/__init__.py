@@ -1,0 +1,1 @@
+"""Bytes: where they are, proof of what they are, how they move."""

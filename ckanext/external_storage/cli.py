@@ -1,0 +1,49 @@
+"""``ckan external-storage …``"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import click
+from ckan import model
+
+from ckanext.external_storage import config, errors
+from ckanext.external_storage.lfs import capability
+from ckanext.external_storage.transfer import uploads
+
+
+@click.group("external-storage", short_help="Files in the external store.")
+def external_storage() -> None:
+    pass
+
+
+@external_storage.command()
+def keygen() -> None:
+    """Write the secret that signs what the Git LFS batch API hands out."""
+    path = config.capability_secret_file()
+    if path is None:
+        raise click.ClickException("Set ckanext.external_storage.capability_secret_file first.")
+    try:
+        capability.generate(path)
+    except FileExistsError:
+        raise click.ClickException(
+            f"{path} exists and was left as it is. To replace it, remove it first:"
+            " transfers under way must then be started again."
+        ) from None
+    except OSError as error:
+        raise click.ClickException(f"Cannot write {path}: {error.strerror}.") from None
+    click.echo(f"Wrote the capability secret to {path}.")
+
+
+@external_storage.command()
+def sweep() -> None:
+    """End uploads that were never finished and delete their bytes. Run it every hour."""
+    try:
+        deleted = uploads.sweep(model.meta.engine, config.store(), datetime.now(timezone.utc))
+    except errors.StorageError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"Deleted {deleted} unused objects for good.")
+
+
+def get_commands() -> list[click.Command]:
+    return [external_storage]

@@ -1,0 +1,135 @@
+"""What can go wrong with stored bytes.
+
+Each error carries its evidence as attributes and the HTTP status (RFC 9110, and the git-lfs API for
+507) with which every HTTP face of this plugin answers it: this file is the only such table.
+"""
+
+from __future__ import annotations
+
+
+class StorageError(Exception):
+    """Root. ``status`` is the HTTP status, ``str()`` the sentence a user may read."""
+
+    status = 500
+
+
+class BadRequest(StorageError):
+    """The request itself is malformed."""
+
+    status = 400
+
+    def __init__(self, message: str, status: int = 400):
+        super().__init__(message)
+        self.status = status
+
+
+class NotAuthenticated(StorageError):
+    """No credential, or one that does not verify."""
+
+    status = 401
+
+
+class Forbidden(StorageError):
+    """The caller may see the dataset but not do this."""
+
+    status = 403
+
+
+class DatasetNotFound(StorageError):
+    """No such dataset for this caller; missing and hidden answer alike."""
+
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("Dataset not found, or the token does not open it.")
+
+
+class ObjectNotFound(StorageError):
+    """No object with this sha256 belongs to the dataset."""
+
+    status = 404
+
+    def __init__(self, oid: str):
+        super().__init__(f"No object {oid} belongs to this dataset. Upload it first.")
+        self.oid = oid
+
+
+class UploadNotFound(StorageError):
+    """The upload expired or never existed; asking the batch API again opens a new one."""
+
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("This upload has ended. Ask the batch API for a new one.")
+
+
+class LengthRequired(StorageError):
+    """A body without Content-Length cannot be checked before it is read (RFC 9110 §15.5.12)."""
+
+    status = 411
+
+    def __init__(self) -> None:
+        super().__init__("Send a Content-Length header: chunked uploads are not accepted.")
+
+
+class WrongSize(StorageError):
+    """Fewer or more bytes than declared. Sizes are in bytes."""
+
+    def __init__(self, declared: int, received: int):
+        super().__init__(f"{declared} bytes were declared, {received} arrived. Nothing was stored.")
+        self.declared = declared
+        self.received = received
+        self.status = 413 if received > declared else 400
+
+
+class ChecksumMismatch(StorageError):
+    """The bytes that arrived are not the declared object."""
+
+    status = 422
+
+    def __init__(self, declared: str, received: str):
+        super().__init__(
+            f"The bytes have sha256 {received}, not {declared}. Nothing was stored; send the file again."
+        )
+        self.declared = declared
+        self.received = received
+
+
+class StoreUnavailable(StorageError):
+    """The store could not be read or written; the cause is chained and belongs into the log only."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("The file store cannot be reached. Nothing was changed; try again later.")
+
+
+class StoreNotConfigured(StorageError):
+    """No place for bytes has been named."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The site has no file store yet. Set ckanext.external_storage.local.path to a directory."
+        )
+
+
+class StoreFull(StorageError):
+    """No space left on the store."""
+
+    status = 507
+
+    def __init__(self) -> None:
+        super().__init__("The file store is full. Nothing was stored; tell the site's administrator.")
+
+
+class SecretMissing(StorageError):
+    """The secret that signs per-object capabilities is not there."""
+
+    status = 503
+
+    def __init__(self, path: str | None):
+        where = f"in {path}" if path else "configured (ckanext.external_storage.capability_secret_file)"
+        super().__init__(f"No capability secret {where}. Run: ckan external-storage keygen")
+        self.path = path

@@ -1,0 +1,1 @@
+"""Git LFS server as one WSGI application. Knows ``storage`` and ``transfer``, not CKAN."""

@@ -1,0 +1,45 @@
+"""What a verified token opens on one dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ckanext.authz_service.tokens import VerifiedToken
+
+
+@dataclass(frozen=True)
+class Access:
+    """The objects of one dataset that a caller may touch.
+
+    ``write``: the caller may update the dataset, which includes reading all that is linked to it.
+    ``read_current``: every file of the resources as they are now. ``read_oids``: these, whatever their age.
+    """
+
+    user_id: str | None
+    write: bool = False
+    read_current: bool = False
+    read_oids: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return self.write or self.read_current or bool(self.read_oids)
+
+
+def access(token: VerifiedToken, package_id: str) -> Access:
+    """What *token* opens on the dataset *package_id*.
+
+    Only scopes that the token binds to this id (claim ``refs``) count, so a name taken over later opens
+    nothing. ``update`` is the older name of ``write``. Anonymous callers cannot write.
+    """
+    write = read_current = False
+    read_oids = set()
+    for scope in token.scopes:
+        if scope.entity_type != "obj" or token.refs.get(str(scope)) != package_id:
+            continue
+        target = (scope.entity_id or "").rpartition("/")[2]
+        actions = scope.actions or frozenset()
+        if target == "*":
+            write = write or not actions.isdisjoint(("write", "update"))
+            read_current = read_current or "read" in actions
+        elif "read" in actions:
+            read_oids.add(target)
+    return Access(token.user_id, write and token.user_id is not None, read_current, frozenset(read_oids))

@@ -1,0 +1,75 @@
+"""Capabilities: what the batch API hands out so that one request may move one object.
+
+A capability names method, dataset, object, size, user and expiry, signed with a secret of its own.
+It opens nothing else, so a leaked one costs little, and the server keeps no list of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from ckanext.external_storage import errors
+
+#: ``Authorization`` scheme. A header because proxies and logs treat it as secret and URLs not.
+SCHEME = "Capability"
+
+
+@dataclass(frozen=True)
+class Capability:
+    """``size`` in bytes, ``expires_at`` in seconds since the epoch, ``user_id`` None for anonymous."""
+
+    method: str
+    package_id: str
+    oid: str
+    size: int
+    user_id: str | None
+    expires_at: int
+
+    def header(self, secret: bytes) -> dict[str, str]:
+        """The header that carries it."""
+        return {"Authorization": f"{SCHEME} {_serializer(secret).dumps(astuple(self))}"}
+
+
+def read(header: str | None, secret: bytes, now: float) -> Capability:
+    """The capability in an ``Authorization`` header. Raises NotAuthenticated."""
+    scheme, _, text = (header or "").partition(" ")
+    if scheme != SCHEME:
+        raise errors.NotAuthenticated("Use the header that the batch API answered with.")
+    try:
+        capability = Capability(*_serializer(secret).loads(text))
+    except BadData:
+        raise errors.NotAuthenticated("This capability was not issued here.") from None
+    if capability.expires_at <= now:
+        raise errors.NotAuthenticated("This capability has expired. Ask the batch API for a new one.")
+    return capability
+
+
+def _serializer(secret: bytes) -> URLSafeSerializer:
+    return URLSafeSerializer(
+        secret, salt="external_storage.lfs.capability", signer_kwargs={"digest_method": hashlib.sha256}
+    )
+
+
+def generate(path: Path) -> None:
+    """Write a new random secret, readable by its owner only. Raises FileExistsError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(48) + "\n")
+
+
+def load(path: Path | None) -> bytes:
+    """The secret in *path*. Raises SecretMissing, which names the command that writes one."""
+    try:
+        secret = path.read_bytes().strip() if path else b""
+    except OSError:
+        secret = b""
+    if len(secret) < 32:
+        raise errors.SecretMissing(str(path) if path else None)
+    return secret

@@ -1,0 +1,50 @@
+"""Wiring only: which part of the plugin answers which of CKAN's hooks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ckantoolkit as tk
+from ckan import model, plugins
+from flask import Flask
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+from ckanext.authz_service import config as authz_config
+from ckanext.authz_service.interfaces import IAuthorizationBindings
+from ckanext.external_storage import bindings, config, views
+from ckanext.external_storage.lfs.app import LfsApplication, Settings
+
+
+@tk.blanket.actions
+@tk.blanket.cli
+@tk.blanket.config_declarations
+class ExternalStoragePlugin(plugins.SingletonPlugin):
+    plugins.implements(IAuthorizationBindings)
+    plugins.implements(plugins.IMiddleware, inherit=True)
+
+    def register_authz_bindings(self, authorizer: Any) -> None:
+        bindings.register(authorizer)
+
+    def make_middleware(self, app: Any, config: Any) -> Any:
+        mounts = {"/lfs": _lfs_application()}
+        if isinstance(app, Flask):
+            views.serve_downloads(app)
+            app.wsgi_app = DispatcherMiddleware(app.wsgi_app, mounts)
+            return app
+        raise RuntimeError(
+            "external_storage must be able to reach CKAN's Flask application, but another plugin has"
+            f" wrapped it ({type(app).__name__}). Put external_storage before that plugin in ckan.plugins."
+        )
+
+
+def _lfs_application() -> LfsApplication:
+    return LfsApplication(
+        Settings(
+            url=config.lfs_url(),
+            namespace=config.namespace(),
+            engine=lambda: model.meta.engine,
+            store=config.store,
+            secret=config.capability_secret,
+            verify_token=authz_config.verify_lfs_token,
+        )
+    )

@@ -1,0 +1,1 @@
+"""The object store behind one interface. Imports neither CKAN nor Flask."""

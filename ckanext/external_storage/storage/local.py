@@ -1,0 +1,120 @@
+"""Objects as files below one directory."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from ckanext.external_storage import errors
+from ckanext.external_storage.storage.base import Readable
+
+CHUNK = 1 << 20
+_KEY = re.compile(r"objects/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}\.[0-9a-f-]{36}")
+
+
+class LocalStore:
+    """`base.ObjectStore` on a POSIX file system.
+
+    ``unfinished/`` and ``objects/`` share the root so that the final rename stays on one file system
+    and is atomic. Files are written by one process and never changed after the rename.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def put(self, key: str, source: Readable, size: int, oid: str) -> None:
+        target = self._path(key)
+        with _store_errors():
+            unfinished = self.root / "unfinished" / str(uuid.uuid4())
+            unfinished.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._write(unfinished, source, size, oid)
+                _make_directories(target.parent)
+                unfinished.replace(target)
+                _sync_directory(target.parent)
+            except BaseException:
+                unfinished.unlink(missing_ok=True)
+                raise
+
+    @staticmethod
+    def _write(path: Path, source: Readable, size: int, oid: str) -> None:
+        digest = hashlib.sha256()
+        left = size
+        with open(path, "xb") as file:
+            while left and (chunk := _read(source, min(CHUNK, left), size, left)):
+                digest.update(chunk)
+                file.write(chunk)
+                left -= len(chunk)
+            if left:
+                raise errors.WrongSize(size, size - left)
+            if digest.hexdigest() != oid:
+                raise errors.ChecksumMismatch(oid, digest.hexdigest())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def open(self, key: str) -> IO[bytes]:
+        with _store_errors():
+            return open(self._path(key), "rb")
+
+    def delete(self, key: str) -> None:
+        with _store_errors():
+            self._path(key).unlink(missing_ok=True)
+
+    def delete_unfinished(self, older_than: datetime) -> int:
+        deleted = 0
+        with _store_errors():
+            for path in (self.root / "unfinished").glob("*"):
+                with contextlib.suppress(FileNotFoundError):  # finished meanwhile
+                    if path.stat().st_mtime < older_than.timestamp():
+                        path.unlink()
+                        deleted += 1
+        return deleted
+
+    def _path(self, key: str) -> Path:
+        # Keys come from our own database; this keeps a damaged row from naming any other file.
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"not a key of this store: {key!r}")
+        return self.root / key
+
+
+def _read(source: Readable, count: int, size: int, left: int) -> bytes:
+    """A client that goes away ends as WrongSize, so that it is not mistaken for a fault of the store."""
+    try:
+        return source.read(count)
+    except OSError as error:
+        raise errors.WrongSize(size, size - left) from error
+
+
+@contextlib.contextmanager
+def _store_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise errors.StoreFull from error
+        raise errors.StoreUnavailable from error
+
+
+def _make_directories(path: Path) -> None:
+    """Create *path* so that it survives a power cut: a new directory counts once its parent is synced."""
+    if path.is_dir():
+        return
+    _make_directories(path.parent)
+    path.mkdir(exist_ok=True)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
