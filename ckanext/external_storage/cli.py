@@ -11,6 +11,8 @@ from ckanext.external_storage import config, errors
 from ckanext.external_storage.lfs import capability
 from ckanext.external_storage.transfer import uploads
 
+__all__ = ["external_storage"]  # what the blanket in plugin.py registers
+
 
 @click.group("external-storage", short_help="Files in the external store.")
 def external_storage() -> None:
@@ -43,7 +45,3 @@ def sweep() -> None:
     except errors.StorageError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"Deleted {deleted} unused objects for good.")
-
-
-def get_commands() -> list[click.Command]:
-    return [external_storage]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import ckantoolkit as tk
 
-from ckanext.authz_service import config as authz_config
 from ckanext.external_storage import errors
 from ckanext.external_storage.lfs import capability
 from ckanext.external_storage.storage.base import ObjectStore
@@ -37,8 +36,8 @@ def namespace() -> str:
 
 
 def lfs_url() -> str:
-    """Public base URL of the LFS server: the audience of ``obj:`` tokens as well."""
-    return authz_config.lfs_audience()
+    """Public base URL of the LFS server."""
+    return tk.config["ckan.site_url"].rstrip("/") + "/lfs"
 
 
 def _path(option: str) -> Path | None:

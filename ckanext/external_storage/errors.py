@@ -133,3 +133,12 @@ class SecretMissing(StorageError):
         where = f"in {path}" if path else "configured (ckanext.external_storage.capability_secret_file)"
         super().__init__(f"No capability secret {where}. Run: ckan external-storage keygen")
         self.path = path
+
+
+class TokensUnusable(StorageError):
+    """The site's verification keys cannot be read; the cause is chained and belongs into the log only."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("The site cannot check tokens at the moment. Tell its administrator.")

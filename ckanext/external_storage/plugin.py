@@ -20,6 +20,7 @@ from ckanext.external_storage.lfs.app import LfsApplication, Settings
 @tk.blanket.config_declarations
 class ExternalStoragePlugin(plugins.SingletonPlugin):
     plugins.implements(IAuthorizationBindings)
+    authz_bindings_are_defaults = True
     plugins.implements(plugins.IMiddleware, inherit=True)
 
     def register_authz_bindings(self, authorizer: Any) -> None:

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from ckanext.authz_service.errors import InvalidToken
+from ckanext.authz_service.errors import AuthzError, InvalidToken
 from ckanext.authz_service.tokens import VerifiedToken
 from ckanext.external_storage import errors
 from ckanext.external_storage.download import object_response
@@ -175,12 +175,15 @@ class LfsApplication:
 
     def _put(self, request: Request, organization: str, dataset: str, oid: str) -> Response:
         permit = self._capability(request, "PUT")
-        if request.environ.get("HTTP_TRANSFER_ENCODING") or request.content_length is None:
-            raise errors.LengthRequired
         if oid != permit.oid:
             raise errors.Forbidden("This capability is for another object.")
-        if request.content_length != permit.size:
-            raise errors.WrongSize(permit.size, request.content_length)
+        length = request.content_length
+        if length is None and permit.size == 0 and not request.headers.get("Transfer-Encoding"):
+            length = 0  # no header and no encoding is an empty body (RFC 9112 §6.3)
+        if length is None:
+            raise errors.LengthRequired
+        if length != permit.size:
+            raise errors.WrongSize(permit.size, length)
         with self.settings.engine().begin() as connection:
             self._permitted(connection, organization, dataset, permit)
             upload = uploads.find_upload(connection, permit.user_id or "", permit.package_id, oid, _now())
@@ -216,6 +219,8 @@ class LfsApplication:
             return self.settings.verify_token(token.strip())
         except InvalidToken as error:
             raise errors.NotAuthenticated(str(error)) from None
+        except AuthzError as error:
+            raise errors.TokensUnusable from error
 
     def _capability(self, request: Request, method: str) -> Capability:
         permit = capability.read(request.headers.get("Authorization"), self.settings.secret(), time.time())
