@@ -1,0 +1,63 @@
+# `make help` lists what can be done here. Every recipe runs in bash with services/environment.sh read first, so that
+# nothing depends on the caller's environment.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+export BASH_ENV := $(CURDIR)/services/environment.sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CKAN ?= 2.12.0
+DEMO_HOST ?= 127.0.0.1
+DEMO_PORT ?= 5050
+WORKERS ?= 2
+TESTS ?= tests
+export CKAN DEMO_HOST DEMO_PORT
+
+BIN := .venv/bin
+
+# run one stage of `make test`, so that a failure names itself in the last line and the rest is not started
+stage = printf '\n== %s\n' '$(1)'; $(2) || { printf '\nFAILED: %s (%s)\n' '$(1)' '$(3)' >&2; exit 1; }
+
+.PHONY: help install services demo stop clean test lint types tests format
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "Options, as in \`make demo DEMO_PORT=8080\`:"
+	@echo "  DEMO_PORT   port of the demo site ($(DEMO_PORT))"
+	@echo "  DEMO_HOST   address it listens on, and the host in its links ($(DEMO_HOST))"
+	@echo "  CKAN        version of CKAN to install ($(CKAN))"
+	@echo "  PYTHON      interpreter that makes .venv (/usr/bin/python3, or the first python3 in PATH)"
+	@echo "  WORKERS     test processes side by side ($(WORKERS))"
+	@echo "  TESTS       what \`make tests\` runs: paths and any options of pytest ($(TESTS))"
+
+install: ## missing Debian packages (as root), then .venv with CKAN and this distribution
+	@services/install
+
+services: install ## PostgreSQL, Redis and Solr of this checkout
+	@$(BIN)/python -m services start
+
+demo: services ## a site with users and sample data, and the story played on it; it stays running
+	@$(BIN)/python -m demo
+
+stop: ## end everything that this checkout runs; data stays
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m services stop; fi
+
+clean: ## stop, and forget all data: databases, index, files, logs
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m services clean; else rm -rf .run; fi
+
+test: lint types tests ## everything that must pass: lint, types, all tests with coverage
+
+lint: install ## ruff: rules and layout
+	@$(call stage,ruff check,$(BIN)/ruff check,make format repairs what can be repaired by itself)
+	@$(call stage,ruff format,$(BIN)/ruff format --check,make format lays the files out)
+
+types: install ## pyright
+	@$(call stage,pyright,$(BIN)/pyright --warnings,each line above names file and place)
+
+tests: services ## pytest with coverage
+	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(TESTS),the summary above names the tests)
+
+format: install ## repair what ruff can repair, lay the files out
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format

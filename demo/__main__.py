@@ -1,0 +1,80 @@
+"""Bring the demo site up on running services, fill it, play the story, say how to get in. See `make demo`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+
+from demo import accounts, samples, site
+from demo.client import Client, Refused
+from demo.site import Address
+from services.checkout import LOG, ROOT, exclusive
+from services.progress import Failure, exit_with, step
+from services.settings import Settings
+
+
+def main() -> None:
+    address = _address()
+    settings = Settings.load()
+    if settings is None:
+        raise Failure("The services were never started.", "run `make demo`, which starts them.")
+    with exclusive("demo"):
+        site.bring_up(settings, address)
+        with step("Users and organisation"), _told_with_the_site_log():
+            people = accounts.ensure(address)
+        with step("Sample datasets"), _told_with_the_site_log():
+            samples.publish_all(Client(address.url, address.lfs, people["editor"]["token"]), people["org"])
+        _play_story()
+    _print_entrance(address, people)
+
+
+def _address() -> Address:
+    host, port = os.environ.get("DEMO_HOST", "127.0.0.1"), os.environ.get("DEMO_PORT", "5050")
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise Failure(
+            f"DEMO_PORT is {port!r}, which is no port.", "choose a number, as in: make demo DEMO_PORT=5050"
+        )
+    return Address(host, int(port))
+
+
+@contextmanager
+def _told_with_the_site_log() -> Iterator[None]:
+    try:
+        yield
+    except (Refused, requests.RequestException) as error:
+        raise Failure(
+            str(error),
+            "the site's log above should show the reason. What was done stays, `make demo` goes on.",
+            LOG / "site.log",
+        ) from None
+
+
+def _play_story() -> None:
+    print("\nThe story:", flush=True)
+    if subprocess.run([sys.executable, "-m", "demo.story"], cwd=ROOT, check=False).returncode:
+        raise Failure(
+            "The story did not come to its end; its last line names the step.",
+            "the site runs on, and its log above may show the reason. `make demo` plays the story again.",
+            LOG / "site.log",
+        )
+
+
+def _print_entrance(address: Address, people: dict[str, Any]) -> None:
+    print(f"\nThe site runs at {address.url}")
+    for role, name in accounts.NAMES.items():
+        print(f"  {role:<9} log in as {name:<7} with {people[role]['password']}")
+    print("API tokens, and all this for scripts: .run/demo.json")
+    print("`make stop` ends the site, `make clean` forgets it.")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failure as failure:
+        exit_with(failure)

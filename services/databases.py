@@ -1,0 +1,79 @@
+"""Databases in the cluster: made, dropped, and which version of the schema they should have."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+
+from services import progress
+from services.checkout import ROOT, VENV
+from services.settings import Settings
+
+
+def create(settings: Settings, name: str, template: str = "template0") -> None:
+    """Make the database afresh: what had that name is dropped."""
+    drop(settings, name)
+    _execute(settings, "CREATE DATABASE {} TEMPLATE {}", sql.Identifier(name), sql.Identifier(template))
+
+
+def drop(settings: Settings, name: str) -> None:
+    # FORCE: a killed test run may have left connections that nobody uses.
+    _execute(settings, "DROP DATABASE IF EXISTS {} WITH (FORCE)", sql.Identifier(name))
+
+
+def rename(settings: Settings, name: str, new_name: str) -> None:
+    _execute(settings, "ALTER DATABASE {} RENAME TO {}", sql.Identifier(name), sql.Identifier(new_name))
+
+
+def names(settings: Settings) -> list[str]:
+    return [name for (name,) in _execute(settings, "SELECT datname FROM pg_database")]
+
+
+def upgrade(ini: Path, log: str) -> None:
+    """Bring core's tables and those of every plugin in ``ini`` to their newest version."""
+    progress.run(
+        [VENV / "bin/ckan", "-c", ini, "db", "upgrade"],
+        log=log,
+        advice="a migration or a plugin's start-up is at fault; the traceback above shows which.",
+    )
+
+
+def schema_version(plugins: str) -> str:
+    """A hash that changes with CKAN's version, the plugins and any file of a migration of ours."""
+    digest = hashlib.sha256(f"{version('ckan')}\n{plugins}\n".encode())
+    for path in sorted(_migration_files()):
+        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def recorded_version(settings: Settings, name: str) -> str | None:
+    """What ``record_version`` last said of the database; None if it does not exist or was never upgraded."""
+    query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = {}"
+    rows = _execute(settings, query, sql.Literal(name))
+    return rows[0][0] if rows else None
+
+
+def record_version(settings: Settings, name: str, schema: str) -> None:
+    # A comment on the database itself: it cannot outlive it, as a file could.
+    _execute(settings, "COMMENT ON DATABASE {} IS {}", sql.Identifier(name), sql.Literal(schema))
+
+
+def _migration_files() -> Iterable[Path]:
+    for path in (ROOT / "ckanext").glob("*/migration/**/*"):
+        if path.is_file() and path.suffix != ".pyc":
+            yield path
+
+
+def _execute(settings: Settings, statement: str, *parts: sql.Composable) -> list[tuple[Any, ...]]:
+    with closing(psycopg2.connect(settings.database_url("postgres"))) as connection:
+        connection.autocommit = True  # a database cannot be created in a transaction
+        with connection.cursor() as cursor:
+            cursor.execute(sql.SQL(statement).format(*parts))
+            return cursor.fetchall() if cursor.description else []

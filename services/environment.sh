@@ -1,0 +1,19 @@
+# Sourced by every script here, and by each recipe of the Makefile through BASH_ENV: cron, CI and `env -i` start with
+# next to nothing in the environment, and no step may depend on what a login shell would have set.
+
+export PATH="${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}"
+export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
+export LANG="${LANG:-C.UTF-8}"
+export PYTHONUNBUFFERED=1
+
+# pip, uv, node and Python's HTTP clients each bring their own list of certificate authorities. Networks with an
+# authority of their own have it in the system's list, so that one is used wherever nothing else was chosen.
+export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}" UV_NATIVE_TLS="${UV_NATIVE_TLS:-1}" # the second: older uv
+system_authorities=/etc/ssl/certs/ca-certificates.crt
+if [ -r "$system_authorities" ]; then
+    export SSL_CERT_FILE="${SSL_CERT_FILE:-$system_authorities}"
+    export REQUESTS_CA_BUNDLE="${REQUESTS_CA_BUNDLE:-$system_authorities}"
+    export PIP_CERT="${PIP_CERT:-$system_authorities}"
+    export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-$system_authorities}"
+fi
+unset system_authorities

@@ -1,0 +1,55 @@
+"""CKAN's ini files, which are written for each site that runs on these services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from configparser import ConfigParser
+from pathlib import Path
+
+from services.checkout import ROOT
+from services.settings import Settings
+
+
+def service_options(settings: Settings, *, database: str, redis_number: int) -> dict[str, str]:
+    """What keeps one CKAN apart from others on the same services; the database's name is its site id."""
+    return {
+        "sqlalchemy.url": settings.database_url(database),
+        "ckan.redis.url": settings.redis_url(redis_number),
+        "solr_url": settings.solr_url(),
+        "ckan.site_id": database,
+    }
+
+
+def directory_options(directory: Path) -> dict[str, str]:
+    """Where one CKAN and our plugins keep files, all in one directory."""
+    return {
+        "ckan.storage_path": str(directory / "storage"),
+        "ckanext.authz_service.keys_dir": str(directory / "authz-keys"),
+        "ckanext.external_storage.local.path": str(directory / "objects"),
+        "ckanext.external_storage.capability_secret_file": str(directory / "capability-secret"),
+    }
+
+
+def text(options: Mapping[str, str], *, base: Path | None = None) -> str:
+    """The file's text. With ``base``, everything that is not in ``options`` comes from that ini file."""
+    first = {"use": f"config:{base}" if base else "egg:ckan"}
+    # CKAN's reader expands %(name)s.
+    lines = [f"{name} = {value.replace('%', '%%')}" for name, value in {**first, **options}.items()]
+    return "\n".join(["[app:main]", *lines, ""])
+
+
+def test_plugins() -> str:
+    parser = ConfigParser()
+    parser.read(ROOT / "test.ini")
+    # TEMPORARY until all three plugins exist
+    import subprocess
+    import sys
+
+    return " ".join(
+        p
+        for p in parser["app:main"]["ckan.plugins"].split()
+        if subprocess.run(
+            [sys.executable, "-c", f"import ckanext.{p}.plugin"], cwd=ROOT, capture_output=True
+        ).returncode
+        == 0
+    )

@@ -1,0 +1,37 @@
+"""Gives each test process a CKAN of its own on the real services: see services/sandbox.py.
+
+CKAN's pytest plugin loads `--ckan-ini` in `pytest_sessionstart`, so that is decided before, here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ckanext.authz_service import keys
+from ckanext.external_storage.lfs import capability
+from services import lifecycle, sandbox
+from services.progress import Failure
+from services.sandbox import Sandbox
+from services.settings import Settings
+
+#: Held until the process ends, because the claim on a sandbox is an open file.
+SANDBOX = pytest.StashKey[Sandbox]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings = Settings.load()
+    if settings is None or not lifecycle.all_answer(settings):
+        raise pytest.UsageError(
+            "PostgreSQL, Redis and Solr of this checkout do not run, and the tests use the real ones. "
+            "Run `make services` (or `make test`, which does it)."
+        )
+    try:
+        box = sandbox.take(settings)
+    except Failure as failure:
+        raise pytest.UsageError(str(failure)) from None
+    keys.generate(Path(box.options["ckanext.authz_service.keys_dir"]))
+    capability.generate(Path(box.options["ckanext.external_storage.capability_secret_file"]))
+    config.stash[SANDBOX] = box
+    config.option.ckan_ini = str(box.ini)
