@@ -1,0 +1,193 @@
+"""What can go wrong between a request for permission and a token that proves it.
+
+Every error keeps its evidence as attributes; ``str()`` says what happened, what it means and what to
+do about it. Pure: ``logic/errors.py`` is the one place that maps these kinds to CKAN's exceptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+TokenProblem = Literal[
+    "too_large",
+    "malformed",
+    "wrong_type",
+    "critical_header",
+    "unknown_key",
+    "wrong_algorithm",
+    "bad_signature",
+    "wrong_issuer",
+    "wrong_audience",
+    "bad_claim",
+    "expired",
+    "not_yet_valid",
+    "lifetime_too_long",
+    "bad_scope",
+]
+"""Why a token was refused. These codes are public and stable; the sentences beside them are not."""
+
+
+class AuthzError(Exception):
+    """Root of everything this plugin raises on purpose."""
+
+
+def quoted(text: object) -> str:
+    """User input for an error message: short, quoted, without characters that could forge a log line."""
+    shown = text if isinstance(text, str) else repr(text)
+    return ascii(shown if len(shown) <= 80 else shown[:80] + "...")
+
+
+# --- scopes -----------------------------------------------------------------------------------------------
+
+
+class ScopeError(AuthzError, ValueError):
+    """A scope cannot be used. ``scope`` is its text as asked for."""
+
+    def __init__(self, scope: str, message: str):
+        super().__init__(message)
+        self.scope = scope
+
+
+class MalformedScope(ScopeError):
+    """The text is not a scope by the grammar. ``problem`` says which rule it breaks."""
+
+    def __init__(self, scope: str, problem: str):
+        super().__init__(
+            scope,
+            f"{quoted(scope)} is not a scope: {problem}. "
+            "A scope reads type:ref:actions or type:ref:subscope:actions, as in ds:my-dataset:read,update.",
+        )
+        self.problem = problem
+
+
+class UnknownEntityType(ScopeError):
+    """No plugin answers for this type of entity. ``known`` lists, sorted, the types that have an answer."""
+
+    def __init__(self, scope: str, entity_type: str, known: Iterable[str]):
+        self.entity_type = entity_type
+        self.known = tuple(sorted(known))
+        super().__init__(
+            scope,
+            f"{quoted(scope)} asks about the entity type {quoted(entity_type)}, "
+            f"for which no plugin of this site answers. Known types: {', '.join(self.known) or 'none'}.",
+        )
+
+
+class UnknownSubscope(ScopeError):
+    """The type is known, this part of it is not. ``known`` lists, sorted, the subscopes with an answer."""
+
+    def __init__(self, scope: str, entity_type: str, subscope: str | None, known: Iterable[str]):
+        self.entity_type = entity_type
+        self.subscope = subscope
+        self.known = tuple(sorted(known))
+        asked = f"the subscope {quoted(subscope)}" if subscope else "the whole entity, without a subscope"
+        super().__init__(
+            scope,
+            f"{quoted(scope)} asks about {asked}, which the entity type {quoted(entity_type)} does not have. "
+            f"Known subscopes: {', '.join(self.known) or 'none'}.",
+        )
+
+
+class MixedAudiences(ScopeError):
+    """Scopes of one request are for different servers. ``entity_types`` lists what it asks for, sorted."""
+
+    def __init__(self, lonely: str, entity_types: Iterable[str]):
+        self.entity_types = tuple(sorted(entity_types))
+        super().__init__(
+            lonely,
+            f"Scopes of the type {quoted(lonely)} need a token of their own, since it is for another server. "
+            f"This request asks for {', '.join(self.entity_types)} together. Ask for them one by one.",
+        )
+
+
+class BindingError(AuthzError):
+    """A plugin registered or answered something that the registry cannot use: a bug in that plugin."""
+
+    def __init__(self, entity_type: str, problem: str):
+        super().__init__(
+            f"The authorization binding for {quoted(entity_type)} is wrong: {problem}. "
+            "Nothing was granted; the plugin that registers it must be corrected."
+        )
+        self.entity_type = entity_type
+        self.problem = problem
+
+
+# --- keys -------------------------------------------------------------------------------------------------
+
+
+class KeysError(AuthzError):
+    """The site's key cannot be used. ``path`` is the file or directory, None if none is configured."""
+
+    def __init__(self, path: Path | None, message: str):
+        super().__init__(message)
+        self.path = path
+
+
+class MissingKey(KeysError):
+    """There is no key, so tokens can be neither issued nor checked."""
+
+    def __init__(self, path: Path | None):
+        where = (
+            f"There is no key at {path}"
+            if path
+            else "The option ckanext.authz_service.keys_dir is not set, so this site has no signing key"
+        )
+        then = "Run: ckan authz keygen" if path else "Set it to a directory and run: ckan authz keygen"
+        super().__init__(path, f"{where}. Tokens can be neither issued nor checked. {then}")
+
+
+class KeyExists(KeysError):
+    """``keygen`` would have overwritten a key, and with it every token that is still valid."""
+
+    def __init__(self, path: Path):
+        super().__init__(
+            path,
+            f"There is already a key at {path}; nothing was written. "
+            "Replacing it makes every token issued so far worthless. If that is what you want, "
+            "move the file and its .pub.pem away and run the command again.",
+        )
+
+
+class UnusableKey(KeysError):
+    """A key file is there but cannot serve. ``problem`` says why."""
+
+    def __init__(self, path: Path, problem: str):
+        super().__init__(path, f"The key {path} cannot be used: {problem}")
+        self.problem = problem
+
+
+# --- tokens -----------------------------------------------------------------------------------------------
+
+
+class InvalidToken(AuthzError):
+    """A token that proves nothing. ``reason`` is one of ``TokenProblem``; the text never quotes the token."""
+
+    def __init__(self, reason: TokenProblem, detail: str):
+        super().__init__(f"The token is not accepted: {detail}. Ask for a new one.")
+        self.reason: TokenProblem = reason
+
+
+class TokenTooLarge(AuthzError):
+    """The token would be longer than verifiers accept. Sizes are in bytes."""
+
+    def __init__(self, size: int, limit: int, scopes: int):
+        super().__init__(
+            f"A token with these {scopes} scopes would have {size} bytes; verifiers accept up to {limit}. "
+            "Nothing was issued. Ask for fewer scopes at a time."
+        )
+        self.size = size
+        self.limit = limit
+        self.scopes = scopes
+
+
+class UnfaithfulScope(AuthzError):
+    """What would be written into a token does not read back as what was granted, so it is not signed."""
+
+    def __init__(self, scope: str, problem: str):
+        super().__init__(
+            f"The scope {quoted(scope)} was not signed: {problem}. This is a bug in the code that granted it."
+        )
+        self.scope = scope
+        self.problem = problem

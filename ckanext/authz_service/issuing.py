@@ -1,0 +1,88 @@
+"""Issuing a token: from the scopes a user asks for to a signed statement of those CKAN grants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from ckan.types import Context
+
+from ckanext.authz_service import config, permissions, registry, tokens
+from ckanext.authz_service.authorizer import AuthorizedScope
+from ckanext.authz_service.errors import MixedAudiences
+from ckanext.authz_service.scope import Scope
+
+MAX_SCOPES = 100
+"""Scopes in one request."""
+
+
+@dataclass(frozen=True)
+class Issued:
+    """What came of a request. ``token`` is None if nothing was granted, ``user_id`` for anonymous callers."""
+
+    user_id: str | None
+    requested: tuple[Scope, ...]
+    granted: tuple[Scope, ...]
+    token: tokens.MintedToken | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON answer of ``authz_authorize``."""
+        return {
+            "user_id": self.user_id,
+            "token": self.token.token if self.token else None,
+            "expires_at": self.token.expires_at.isoformat() if self.token else None,
+            "requested_scopes": [str(scope) for scope in self.requested],
+            "granted_scopes": [str(scope) for scope in self.granted],
+        }
+
+
+def issue(context: Context, scopes: Sequence[Scope], lifetime: int | None = None) -> Issued:
+    """Ask CKAN about each scope, and sign what it grants to the context's user.
+
+    lifetime: seconds; None, or more than the site allows, gives the longest allowed.
+
+    Nothing is signed when nothing is granted: even a token without scopes would prove to others who sent it.
+
+    Raises ScopeError (MixedAudiences, UnknownEntityType, UnknownSubscope, MalformedScope), TokenTooLarge,
+    KeysError, and NotAuthorized for an account that is not active.
+    """
+    audience = _audience(scopes)
+    user = permissions.active_user(context)
+    asking = cast(Context, {"user": user.name if user else "", "auth_user_obj": user})
+    authorizer = registry.authorizer()
+    # Each authorizer gets a context of its own: what one leaves in it must not reach the next.
+    answers = [
+        authorizer.grant(scope, context=permissions.fresh_context(asking)) for scope in dict.fromkeys(scopes)
+    ]
+    granted = list(dict.fromkeys(answer for answer in answers if answer is not None))
+    return Issued(
+        user_id=user.id if user else None,
+        requested=tuple(scopes),
+        granted=tuple(dict.fromkeys(answer.scope for answer in granted)),
+        token=_sign(granted, audience, lifetime, user) if granted else None,
+    )
+
+
+def _audience(scopes: Sequence[Scope]) -> str | None:
+    # Chosen here, never by the caller: a token for one server must not open another.
+    types = {scope.entity_type for scope in scopes}
+    if config.LFS_ENTITY_TYPE not in types:
+        return config.audience()
+    if len(types) > 1:
+        raise MixedAudiences(config.LFS_ENTITY_TYPE, types)
+    return config.lfs_audience()
+
+
+def _sign(
+    granted: Sequence[AuthorizedScope], audience: str | None, lifetime: int | None, user: Any
+) -> tokens.MintedToken:
+    longest = config.max_lifetime()
+    return tokens.mint(
+        config.signing_key(),
+        granted,
+        issuer=config.issuer(),
+        audience=audience,
+        lifetime=longest if lifetime is None else min(lifetime, longest),
+        user=tokens.User(user.id, user.name, user.fullname) if user else None,
+    )

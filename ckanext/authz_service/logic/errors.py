@@ -1,0 +1,40 @@
+"""The one place where this plugin's errors become CKAN's."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import ckantoolkit as tk
+
+from ckanext.authz_service.errors import KeysError, ScopeError, TokenTooLarge
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def as_ckan_errors(function: Callable[P, T]) -> Callable[P, T]:
+    """Let an action answer 409 for what the caller can correct, and 404 for a key that is not there.
+
+    BindingError and UnfaithfulScope are bugs: they stay as they are, a 500 with a traceback in the log.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except (ScopeError, TokenTooLarge) as error:
+            raise tk.ValidationError({"scopes": [str(error)]}) from error
+        except KeysError as error:
+            # Paths and modes of files are for the administrator; callers only learn whom to tell.
+            log.error("%s", error)
+            raise tk.ObjectNotFound(
+                "This site has no usable key for signing tokens. Its administrator finds the reason in the "
+                "log; ckan authz keygen creates a key."
+            ) from error
+
+    return wrapper

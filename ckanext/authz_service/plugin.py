@@ -1,0 +1,24 @@
+"""Wiring only: which part of the plugin answers which of CKAN's hooks."""
+
+from __future__ import annotations
+
+import ckantoolkit as tk
+from ckan import plugins
+
+from ckanext.authz_service.authorizer import Authzzie
+from ckanext.authz_service.bindings import dataset
+from ckanext.authz_service.interfaces import IAuthorizationBindings
+
+
+@tk.blanket.actions
+@tk.blanket.auth_functions
+@tk.blanket.blueprints
+@tk.blanket.cli
+@tk.blanket.config_declarations
+class AuthzServicePlugin(plugins.SingletonPlugin):
+    plugins.implements(IAuthorizationBindings)
+
+    authz_bindings_are_defaults = True
+
+    def register_authz_bindings(self, authorizer: Authzzie) -> None:
+        dataset.register(authorizer)

@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ckanext.authz_service.authorizer import AuthorizedScope, Authzzie, Granted
+from ckanext.authz_service.errors import BindingError, MalformedScope, UnknownEntityType, UnknownSubscope
+from ckanext.authz_service.scope import Scope
+
+
+def grants(*actions, dataset=None):
+    """An authorizer that always answers the same."""
+    return lambda **ref: Granted(actions, dataset) if dataset else actions
+
+
+def granted(authorizer, text, **kwargs):
+    """The answer for a scope as text, None for nothing."""
+    scope = authorizer.authorize_scope(Scope.from_string(text), **kwargs)
+    return None if scope is None else str(scope)
+
+
+@pytest.fixture
+def authorizer():
+    return Authzzie()
+
+
+# --- asking -----------------------------------------------------------------------------------------------
+
+
+def test_only_requested_actions_are_kept(authorizer):
+    authorizer.register_authorizer(
+        "ds", grants("read", "update", "purge"), actions=["read", "update", "purge"]
+    )
+    assert granted(authorizer, "ds:foo:read,delete") == "ds:foo:read"
+    assert granted(authorizer, "ds:foo:delete") is None
+
+
+def test_no_list_asks_for_all_and_the_answer_lists_them(authorizer):
+    authorizer.register_authorizer("ds", grants("read", "update"), actions=["read", "update", "purge"])
+    assert granted(authorizer, "ds:foo") == "ds:foo:read,update"
+    assert granted(authorizer, "ds:foo:*") == "ds:foo:read,update"
+    authorizer.register_authorizer("ds", grants(), actions=["read", "update"])
+    assert granted(authorizer, "ds:foo") is None
+
+
+def test_the_parsed_ref_and_the_callers_arguments_arrive(authorizer):
+    seen = []
+    authorizer.register_authorizer("ds", lambda **ref: seen.append(ref) or ["read"], actions=["read"])
+    granted(authorizer, "ds:foo:read", context={"user": "me"})
+    granted(authorizer, "ds:*:read", context={})
+    authorizer.register_entity_ref_parser("ds", lambda ref: {"parts": ref.split("/"), "context": "forged"})
+    granted(authorizer, "ds:org/foo:read", context={"user": "me"})
+    granted(authorizer, "ds:*:read", context={})
+    assert seen == [
+        {"id": "foo", "context": {"user": "me"}},
+        {"id": None, "context": {}},
+        {"parts": ["org", "foo"], "context": {"user": "me"}},
+        {"parts": ["*"], "context": {}},
+    ]
+
+
+def test_a_ref_that_the_type_does_not_have(authorizer):
+    def parser(ref):
+        raise ValueError("expected <namespace>/<dataset>/<sha256>")
+
+    authorizer.register_authorizer("obj", grants("read"), actions=["read"])
+    authorizer.register_entity_ref_parser("obj", parser)
+    with pytest.raises(MalformedScope, match=r"'obj:foo:read'.*expected <namespace>") as raised:
+        granted(authorizer, "obj:foo:read")
+    assert raised.value.scope == "obj:foo:read"
+
+
+def test_only_authorizers_of_requested_actions_are_asked(authorizer):
+    asked = []
+    for action in ("read", "update"):
+        authorizer.register_authorizer(
+            "ds", lambda action=action, **ref: asked.append(action) or [action], actions=[action]
+        )
+    granted(authorizer, "ds:foo:read,nonsense")
+    assert asked == ["read"]
+    granted(authorizer, "ds:foo")
+    assert asked == ["read", "read", "update"]
+
+
+def test_unknown_types_and_subscopes_are_errors_that_list_the_known(authorizer):
+    authorizer.register_authorizer(
+        "ds", grants("read"), actions=["read"], subscopes=["data", None, "metadata"]
+    )
+    authorizer.register_authorizer("org", grants("read"), actions=["read"])
+    with pytest.raises(UnknownEntityType, match="ds, org") as no_type:
+        granted(authorizer, "dataset:foo:read")
+    assert (no_type.value.entity_type, no_type.value.known) == ("dataset", ("ds", "org"))
+    with pytest.raises(UnknownSubscope, match="data, metadata") as no_subscope:
+        granted(authorizer, "ds:foo:anything:read")
+    assert (no_subscope.value.subscope, no_subscope.value.known) == ("anything", ("data", "metadata"))
+    assert granted(authorizer, "ds:foo:data:read") == "ds:foo:data:read"
+
+
+def test_asking_adds_nothing_to_the_registry(authorizer):
+    authorizer.register_authorizer("ds", grants("read"), actions=["read"])
+    before = repr(authorizer.__dict__)
+    for number in range(100):
+        granted(authorizer, f"ds:foo:action{number}")
+        with pytest.raises(UnknownSubscope):
+            granted(authorizer, f"ds:foo:sub{number}:read")
+        with pytest.raises(UnknownEntityType):
+            granted(authorizer, f"type{number}:foo:read")
+    assert repr(authorizer.__dict__) == before
+
+
+# --- several authorizers ----------------------------------------------------------------------------------
+
+
+def test_several_authorizers_are_united(authorizer):
+    authorizer.register_authorizer("ds", grants("read"), actions=["read", "list"])
+    authorizer.register_authorizer("ds", grants("list"), actions=["list"], append=True)
+    assert granted(authorizer, "ds:foo:list,read") == "ds:foo:list,read"
+
+
+def test_a_later_registration_replaces_an_earlier_one_for_its_actions(authorizer):
+    authorizer.register_authorizer("ds", grants("read", "update"), actions=["read", "update"])
+    authorizer.register_authorizer("ds", grants(), actions=["read"])
+    # The first still answers for update, and still says "read": it is not believed.
+    assert granted(authorizer, "ds:foo:read,update") == "ds:foo:update"
+    assert granted(authorizer, "ds:foo") == "ds:foo:update"
+
+
+def test_an_authorizer_for_every_action(authorizer):
+    authorizer.register_authorizer("thing", grants("look", "touch"))
+    assert granted(authorizer, "thing:x:touch") == "thing:x:touch"
+    assert granted(authorizer, "thing:x") == "thing:x:look,touch"
+    authorizer.register_authorizer("thing", grants(), actions=["touch"])
+    assert granted(authorizer, "thing:x:look,touch") == "thing:x:look"
+    assert granted(authorizer, "thing:x") == "thing:x:look"
+    authorizer.register_authorizer("thing", grants("touch", "buy"), append=True)
+    assert granted(authorizer, "thing:x") == "thing:x:buy,look,touch"
+    authorizer.register_authorizer("thing", grants("sell"), actions=["sell"], append=True)
+    assert granted(authorizer, "thing:x") == "thing:x:buy,look,sell,touch"
+    authorizer.register_authorizer("thing", grants("nothing-else"))
+    assert granted(authorizer, "thing:x") == "thing:x:nothing-else"
+
+
+def test_an_authorizer_bound_to_several_actions_is_asked_once(authorizer):
+    calls = []
+    authorizer.register_authorizer("ds", lambda **ref: calls.append(1) or ["a", "b"], actions=["a", "b"])
+    assert granted(authorizer, "ds:foo") == "ds:foo:a,b"
+    assert len(calls) == 1
+
+
+# --- datasets ---------------------------------------------------------------------------------------------
+
+
+def test_the_dataset_comes_with_the_grant(authorizer):
+    authorizer.register_authorizer("ds", grants("read", dataset="id-1"), actions=["read"])
+    authorizer.register_authorizer("ds", grants("read"), actions=["read"], append=True)
+    assert authorizer.grant(Scope("ds", "foo", ["read"])) == AuthorizedScope(
+        Scope("ds", "foo", ["read"]), "id-1"
+    )
+
+
+def test_authorizers_that_disagree_on_the_dataset_grant_nothing(authorizer):
+    authorizer.register_authorizer("ds", grants("read", dataset="id-1"), actions=["read"])
+    authorizer.register_authorizer("ds", grants("update", dataset="id-2"), actions=["update"])
+    assert authorizer.grant(Scope("ds", "foo", ["read", "update"])) is None
+    assert authorizer.grant(Scope("ds", "foo", ["read"])) == AuthorizedScope(
+        Scope("ds", "foo", ["read"]), "id-1"
+    )
+
+
+def test_an_authorizer_that_grants_nothing_cannot_spoil_the_dataset(authorizer):
+    authorizer.register_authorizer("ds", grants("read", dataset="id-1"), actions=["read"])
+    authorizer.register_authorizer("ds", grants("update", dataset="id-2"), actions=["read"], append=True)
+    assert authorizer.grant(Scope("ds", "foo", ["read"])) == AuthorizedScope(
+        Scope("ds", "foo", ["read"]), "id-1"
+    )
+
+
+# --- aliases ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_alias(authorizer):
+    authorizer.register_authorizer("obj", grants("read", "update"), actions=["read", "update"])
+    authorizer.register_action_alias("write", "update", "obj")
+    return authorizer
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("obj:x:write", "obj:x:write"),
+        ("obj:x:update", "obj:x:update"),
+        ("obj:x:update,write", "obj:x:update,write"),
+        ("obj:x:read,write", "obj:x:read,write"),
+        ("obj:x", "obj:x:read,update,write"),
+    ],
+)
+def test_an_alias_is_granted_whenever_its_original_is(with_alias, asked, answer):
+    assert granted(with_alias, asked) == answer
+
+
+def test_an_alias_is_refused_whenever_its_original_is(with_alias):
+    with_alias.register_authorizer("obj", grants("write"), actions=["update"])  # speaks of the alias only
+    assert granted(with_alias, "obj:x:write") is None
+    assert granted(with_alias, "obj:x:update,write") is None
+    assert granted(with_alias, "obj:x") == "obj:x:read"
+
+
+def test_an_alias_belongs_to_its_type_and_subscope(with_alias):
+    with_alias.register_authorizer("ds", grants("update"), actions=["update"])
+    with_alias.register_authorizer("obj", grants("update"), actions=["update"], subscopes=["data"])
+    assert granted(with_alias, "ds:x:write") is None
+    assert granted(with_alias, "obj:x:data:write") is None
+
+
+def test_an_authorizer_for_every_action_cannot_grant_an_alias_by_its_name(authorizer):
+    authorizer.register_authorizer("obj", grants("write"))
+    authorizer.register_action_alias("write", "update", "obj")
+    assert granted(authorizer, "obj:x:write") is None
+    assert granted(authorizer, "obj:x") is None
+
+
+@pytest.mark.parametrize(
+    "second", [("update", "modify"), ("again", "write"), ("write", "write"), ("read", "update")]
+)
+def test_a_name_means_one_thing(with_alias, second):
+    with pytest.raises(BindingError):
+        with_alias.register_action_alias(*second, "obj")
+    with pytest.raises(BindingError):
+        with_alias.register_authorizer("obj", grants("write"), actions=["write"])
+
+
+def test_answers_do_not_depend_on_the_hash_seed():
+    program = """
+from ckanext.authz_service.authorizer import Authzzie, Granted
+from ckanext.authz_service.scope import Scope
+authorizer = Authzzie()
+names = ["read", "update", "delete", "purge", "list"]
+for name in names:
+    authorizer.register_authorizer("obj", lambda name=name, **ref: Granted({name}, "id"), actions={name})
+    authorizer.register_action_alias(name + "-alias", name, "obj")
+print(authorizer.grant(Scope("obj", "x")), authorizer.grant(Scope("obj", "x", {n + "-alias" for n in names} | {"read"})))
+print(authorizer.authorize_scope(Scope("obj", "x")))
+"""
+    answers = set()
+    for seed in ("0", "1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        run = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
+        answers.add(run.stdout.splitlines()[-1])
+    assert answers == {
+        "obj:x:delete,delete-alias,list,list-alias,purge,purge-alias,read,read-alias,update,update-alias"
+    }
+
+
+# --- mistakes of plugins -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", ["delete", b"delete", None, True, [1], ["*"], ["read update"], [""]])
+def test_an_answer_that_is_not_a_collection_of_actions_grants_nothing(authorizer, answer):
+    authorizer.register_authorizer("ds", lambda **ref: answer, actions=["delete", "d"])
+    with pytest.raises(BindingError):
+        granted(authorizer, "ds:foo")
+
+
+@pytest.mark.parametrize("dataset_id", ["", 7])
+def test_a_dataset_id_is_text(authorizer, dataset_id):
+    authorizer.register_authorizer("ds", lambda **ref: Granted(["read"], dataset_id), actions=["read"])
+    with pytest.raises(BindingError):
+        granted(authorizer, "ds:foo")
+
+
+@pytest.mark.parametrize(
+    "registration",
+    [
+        {"entity_type": "DS"},
+        {"actions": ["*"]},
+        {"actions": ["re ad"]},
+        {"actions": "read"},
+        {"actions": []},
+        {"subscopes": [""]},
+        {"subscopes": ["a:b"]},
+        {"subscopes": "data"},
+        {"subscopes": []},
+    ],
+)
+def test_a_registration_that_could_not_be_asked_for_leaves_nothing_behind(authorizer, registration):
+    arguments = {"entity_type": "ds", "authorizer": grants("read"), "actions": ["read"], **registration}
+    with pytest.raises(BindingError):
+        authorizer.register_authorizer(**arguments)
+    assert authorizer.entity_types == ()
+
+
+def test_granted_actions_as_a_set(with_alias):
+    assert with_alias.get_granted_actions(Scope("obj", "x", ["read", "nonsense"])) == {"read"}
+    assert with_alias.get_granted_actions(Scope("obj", "x", ["nonsense"])) == frozenset()

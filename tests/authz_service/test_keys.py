@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+import stat
+import threading
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+
+from ckanext.authz_service import keys
+from ckanext.authz_service.errors import KeyExists, MissingKey, UnusableKey
+from tests.authz_service.jose import public_key_of
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return tmp_path / "etc" / "keys"
+
+
+def write(path, key, encryption=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            encryption or serialization.NoEncryption(),
+        )
+    )
+    path.chmod(0o600)
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+# --- generating -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "kind"),
+    [
+        ("RS256", rsa.RSAPrivateKey),
+        ("ES256", ec.EllipticCurvePrivateKey),
+        ("EdDSA", ed25519.Ed25519PrivateKey),
+    ],
+)
+def test_generate_then_load(directory, algorithm, kind):
+    made = keys.generate(directory, algorithm)
+    loaded = keys.load(directory)
+    assert isinstance(loaded.key, kind)
+    assert (loaded.kid, loaded.algorithm) == (made.kid, algorithm)
+    assert keys.load_public(directory).kid == made.kid
+    assert list(keys.verification_keys(directory)) == [made.kid]
+
+
+def test_rsa_keys_have_3072_bits(directory):
+    key = keys.generate(directory).key
+    assert isinstance(key, rsa.RSAPrivateKey)
+    assert key.key_size == 3072
+
+
+def test_files_are_private_from_the_start(directory):
+    before = os.umask(0)
+    try:
+        keys.generate(directory, "EdDSA")
+    finally:
+        os.umask(before)
+    assert mode(directory) == 0o700
+    assert mode(directory / "current.pem") == 0o600
+    assert mode(directory / "current.pub.pem") == 0o644
+    assert sorted(path.name for path in directory.iterdir()) == ["current.pem", "current.pub.pem"]
+    assert (directory / "current.pem").read_bytes().startswith(b"-----BEGIN PRIVATE KEY-----")
+    assert (directory / "current.pub.pem").read_text() == keys.load(directory).public.pem
+
+
+def test_a_key_is_never_overwritten(directory):
+    keys.generate(directory, "EdDSA")
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+    with pytest.raises(KeyExists, match="move the file") as raised:
+        keys.generate(directory, "EdDSA")
+    assert raised.value.path == directory / "current.pem"
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+
+
+def test_of_several_that_generate_at_once_one_wins(directory):
+    made, refused, start = [], [], threading.Barrier(8)
+
+    def generate():
+        start.wait()
+        try:
+            made.append(keys.generate(directory, "EdDSA"))
+        except KeyExists as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=generate) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(made), len(refused)) == (1, 7)
+    assert keys.load(directory).kid == made[0].kid == keys.load_public(directory).kid
+    assert sorted(path.name for path in directory.iterdir()) == ["current.pem", "current.pub.pem"]
+
+
+def test_a_public_file_left_alone_is_replaced(directory):
+    keys.generate(directory, "EdDSA")
+    (directory / "current.pem").unlink()
+    assert keys.generate(directory, "ES256").kid == keys.load_public(directory).kid
+
+
+def test_other_algorithms_are_refused(directory):
+    for algorithm in ("HS256", "none", "RS512", ""):
+        with pytest.raises(ValueError, match="RS256, ES256, EdDSA"):
+            keys.generate(directory, algorithm)
+    assert not directory.exists()
+
+
+def test_a_directory_that_cannot_be_written(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(UnusableKey, match="directory you may write to"):
+        keys.generate(file, "EdDSA")
+
+
+# --- loading ----------------------------------------------------------------------------------------------
+
+
+def test_no_key_names_the_command(directory):
+    for load in (keys.load, keys.load_public, keys.verification_keys):
+        with pytest.raises(MissingKey, match="ckan authz keygen") as raised:
+            load(directory)
+        assert raised.value.path == directory / "current.pem"
+
+
+def test_loaded_once_and_again_when_the_file_changed(directory):
+    keys.generate(directory, "EdDSA")
+    first = keys.load(directory)
+    assert keys.load(directory) is first
+
+    # Same size, same time: what tells them apart is the inode.
+    path = directory / "current.pem"
+    times = path.stat()
+    other = ed25519.Ed25519PrivateKey.generate()
+    write(directory / "other", other)
+    os.utime(directory / "other", ns=(times.st_atime_ns, times.st_mtime_ns))
+    (directory / "other").replace(path)
+    (directory / "current.pub.pem").unlink()
+    assert keys.load(directory).kid == keys.thumbprint(other.public_key()) != first.kid
+
+    path.unlink()
+    with pytest.raises(MissingKey):
+        keys.load(directory)
+
+
+def test_without_a_public_file_the_private_key_serves(directory):
+    made = keys.generate(directory, "EdDSA")
+    (directory / "current.pub.pem").unlink()
+    assert keys.load(directory).kid == made.kid
+    assert list(keys.verification_keys(directory)) == [made.kid]
+
+
+def test_a_server_that_only_checks_needs_no_private_key(directory):
+    made = keys.generate(directory, "EdDSA")
+    (directory / "current.pem").unlink()
+    assert list(keys.verification_keys(directory)) == [made.kid]
+    with pytest.raises(MissingKey):
+        keys.load(directory)
+
+
+def test_halves_of_different_keys_are_reported(directory):
+    keys.generate(directory, "EdDSA")
+    write(directory / "current.pem", ed25519.Ed25519PrivateKey.generate())
+    with pytest.raises(UnusableKey, match=r"does not belong to .*current\.pub\.pem"):
+        keys.load(directory)
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        (rsa.generate_private_key(65537, 1024), "at least 2048"),
+        (ec.generate_private_key(ec.SECP384R1()), "secp384r1"),
+        (dsa.generate_private_key(2048), "RSA, P-256 or Ed25519"),
+    ],
+)
+def test_keys_of_another_kind_are_refused_with_the_reason(directory, key, reason):
+    write(directory / "current.pem", key)
+    with pytest.raises(UnusableKey, match=reason):
+        keys.load(directory)
+
+
+def test_an_encrypted_key_is_refused_with_the_reason(directory):
+    write(
+        directory / "current.pem",
+        ed25519.Ed25519PrivateKey.generate(),
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    with pytest.raises(UnusableKey, match="encrypted"):
+        keys.load(directory)
+
+
+@pytest.mark.parametrize("content", [b"", b"secret", b"\xff\x00", b"-----BEGIN PRIVATE KEY-----\nAAAA\n"])
+def test_other_files_are_refused_and_not_quoted(directory, content):
+    for name in ("current.pem", "current.pub.pem"):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_bytes(content)
+    for load in (keys.load, keys.load_public):
+        with pytest.raises(UnusableKey, match="PEM") as raised:
+            load(directory)
+        assert "secret" not in str(raised.value)
+
+
+def test_a_private_key_in_place_of_the_public_one_is_refused(directory):
+    keys.generate(directory, "EdDSA")
+    (directory / "current.pub.pem").write_bytes((directory / "current.pem").read_bytes())
+    with pytest.raises(UnusableKey, match="not a public key"):
+        keys.load_public(directory)
+
+
+@pytest.mark.parametrize(
+    ("file_mode", "warned"), [(0o600, False), (0o640, False), (0o660, True), (0o644, True), (0o604, True)]
+)
+def test_a_key_that_others_can_read_or_replace_is_reported(directory, caplog, file_mode, warned):
+    keys.generate(directory, "EdDSA")
+    (directory / "current.pem").chmod(file_mode)
+    with caplog.at_level(logging.WARNING, keys.__name__):
+        keys.load(directory)
+    assert bool(caplog.messages) is warned
+    assert all("chmod 600" in message and "current.pem" in message for message in caplog.messages)
+
+
+def test_neither_repr_nor_str_show_a_private_key(directory):
+    key = keys.generate(directory, "EdDSA")
+    assert "key=" not in repr(key).replace("public=", "")
+    assert key.kid in repr(key)
+
+
+# --- names and sets of keys --------------------------------------------------------------------------------
+
+
+def test_thumbprint_of_rfc_7638():
+    modulus = (
+        "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3"
+        "oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdA"
+        "ZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-"
+        "kEgU8awapJzKnqDKgw"
+    )
+    key = public_key_of({"kty": "RSA", "n": modulus, "e": "AQAB"})
+    assert keys.thumbprint(key) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+
+
+def test_thumbprint_of_rfc_8037():
+    key = public_key_of({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})
+    assert keys.thumbprint(key) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+
+
+@pytest.mark.parametrize("algorithm", keys.ALGORITHMS)
+def test_a_jwk_gives_the_same_key_back_and_nothing_private(directory, algorithm):
+    key = keys.generate(directory, algorithm)
+    (jwk,) = keys.jwks([key.public])["keys"]
+    assert public_key_of(jwk) == key.public.key
+    assert (jwk["kid"], jwk["alg"], jwk["use"]) == (key.kid, algorithm, "sig")
+    assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & set(jwk)
+    assert json.loads(json.dumps(keys.jwks([]))) == {"keys": []}
+
+
+def test_coordinates_keep_their_leading_zeros():
+    # A point whose x begins with a zero byte is found in a few hundred tries.
+    key = next(
+        key
+        for key in (ec.generate_private_key(ec.SECP256R1()).public_key() for _ in range(20_000))
+        if key.public_numbers().x < 1 << 248
+    )
+    jwk = keys.VerificationKey.of(key).as_jwk()
+    assert (len(jwk["x"]), len(jwk["y"])) == (43, 43)
+    assert public_key_of(jwk) == key
