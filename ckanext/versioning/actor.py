@@ -1,0 +1,61 @@
+"""Who makes the change that is being saved, and by which way in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import ckantoolkit as tk
+import flask
+import rq
+from ckan import model
+
+#: In `Session.info`: the user of the action that runs, left by our hooks.
+USER = "ckanext.versioning.user"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """``id`` and ``name`` (display name at the time) are None where no user is known.
+
+    ``origin`` is ``web``, ``api``, ``job`` or ``cli``.
+    """
+
+    id: str | None
+    name: str | None
+    origin: str
+
+
+def note(context: Any) -> None:
+    """Remember the user of an action for the transaction it runs in."""
+    model.Session().info[USER] = context.get("user")
+
+
+def current(session: Any) -> Actor:
+    """The one who acts in *session*'s transaction.
+
+    That is the user of the last dataset action in it, else the user of the web request.
+    """
+    user = _user(session.info.get(USER))
+    return Actor(user.id if user else None, user.display_name if user else None, _origin())
+
+
+def _user(noted: str | None) -> Any:
+    requester = _requester()
+    if requester is not None and noted in (None, "", requester.name, requester.id):
+        return requester
+    # An anonymous caller's context may hold an IP address, which is nobody's name.
+    return model.User.get(noted) if noted else None
+
+
+def _requester() -> Any:
+    user = tk.current_user if flask.has_request_context() else None
+    return user if user and user.is_authenticated else None
+
+
+def _origin() -> str:
+    if rq.get_current_job() is not None:
+        return "job"
+    if not flask.has_request_context():
+        return "cli"
+    return "api" if flask.request.path.startswith("/api/") else "web"

@@ -1,0 +1,76 @@
+"""What can go wrong with the history of a dataset.
+
+Each error carries its evidence as attributes. `logic/errors.py` is the one place that turns them into
+CKAN's exceptions.
+"""
+
+from __future__ import annotations
+
+
+class VersioningError(Exception):
+    """Root. ``str()`` is the sentence a user may read."""
+
+
+class InvalidRef(VersioningError):
+    """A ref that could never name a revision, whatever the dataset."""
+
+    def __init__(self, ref: str, reason: str):
+        super().__init__(
+            f"{ref[:40]!r} cannot name a revision: {reason}. "
+            "Use the name of a release, latest, head, head~1, r1, a time like 2026-05-01T12:00Z, "
+            "or a revision id."
+        )
+        self.ref = ref
+        self.reason = reason
+
+
+class RevisionNotFound(VersioningError):
+    """No revision that the caller may see answers to the ref; missing and hidden answer alike."""
+
+    def __init__(self, ref: str):
+        super().__init__(
+            f"This dataset has no revision {ref!r}. dataset_revision_list shows the ones that can be read."
+        )
+        self.ref = ref
+
+
+class AmbiguousRef(VersioningError):
+    """The beginning of an id that several visible revisions share."""
+
+    def __init__(self, ref: str):
+        super().__init__(f"More than one revision id begins with {ref!r}. Give more of its characters.")
+        self.ref = ref
+
+
+class InvalidReleaseName(VersioningError):
+    """A name that git would refuse, or that would be mistaken for another kind of ref."""
+
+    def __init__(self, name: str, reason: str, suggestion: str | None = None):
+        advice = f" Try {suggestion!r}, and put free text into the title." if suggestion else ""
+        super().__init__(f"{name[:40]!r} cannot be the name of a release: {reason}.{advice}")
+        self.name = name
+        self.reason = reason
+        self.suggestion = suggestion
+
+
+class ReleaseExists(VersioningError):
+    """Release names are unique per dataset, and a release is never moved to another revision."""
+
+    def __init__(self, name: str):
+        super().__init__(
+            f"This dataset already has a release {name!r}. Release names must be unique per dataset: "
+            "choose another name."
+        )
+        self.name = name
+
+
+class NotCurrent(VersioningError):
+    """Somebody tries to save what `package_show` gave for an old revision."""
+
+    def __init__(self, seq: int):
+        super().__init__(
+            f"This is the dataset as it was in revision {seq}, not as it is now: saving it would undo every "
+            "later change. Nothing was saved. Read the dataset with package_show without revision_ref, and "
+            "change that."
+        )
+        self.seq = seq

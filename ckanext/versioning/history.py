@@ -1,0 +1,138 @@
+"""The chain of revisions: how an id is made and checked, and which saves belong together.
+
+Pure: no CKAN, no database. A revision's id is sha256 over RFC 8785 JSON of
+
+    {package_id, seq, parent, time, body, author, message}
+
+where ``parent`` is the id of the revision before (null for the first), ``time`` is `timestamp()` and
+``body``, ``author`` and ``message`` are salted hashes of what they stand for. So nothing about a revision
+can be changed without changing every later id, and yet a body, an author or a message can be
+erased together with its salt: the id still checks, and the hash that stays tells nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import rfc8785
+
+from ckanext.versioning.hashing import new_salt, salted_sha
+
+#: Consecutive saves further apart than this are different changes …
+CHANGESET_GAP = timedelta(minutes=10)
+#: … and no changeset goes on for longer than this.
+CHANGESET_WINDOW = timedelta(minutes=60)
+
+
+def timestamp(moment: datetime) -> str:
+    """UTC with six decimals, as it enters the id and as the API shows it: ``2026-05-01T12:00:00.000000Z``.
+
+    *moment* must know its time zone.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone, so it names no point in time; give it one.")
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@dataclass(frozen=True)
+class Seal:
+    """A value's salted hash (hex) and the salt; with the salt gone, the value cannot be guessed."""
+
+    sha: str
+    salt: bytes
+
+
+def seal(value: Any) -> Seal:
+    """Hash *value* (JSON; integers within ±2⁵³) under a new salt."""
+    salt = new_salt()
+    return Seal(sealed_sha(salt, value), salt)
+
+
+def sealed_sha(salt: bytes, value: Any) -> str:
+    """The hash that `seal` gave *value* under *salt*."""
+    return salted_sha(salt, rfc8785.dumps(value))
+
+
+def body_record(dataset_sha: str, resources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The value sealed as a revision's body.
+
+    *resources*, in the dataset's order, have ``resource_id``, ``meta_sha``, and for a stored file ``oid``
+    (sha256 of its bytes) and ``size`` (bytes); both are None otherwise.
+    """
+    keys = ("resource_id", "meta_sha", "oid", "size")
+    return {"dataset": dataset_sha, "resources": [{key: r[key] for key in keys} for r in resources]}
+
+
+def author_record(user_id: str | None, name: str | None) -> dict[str, Any]:
+    """The value sealed as a revision's author; *name* is the display name at the time."""
+    return {"id": user_id, "name": name}
+
+
+def revision_id(
+    *,
+    package_id: str,
+    seq: int,
+    parent: str | None,
+    created: datetime,
+    body_sha: str,
+    author_sha: str,
+    message_sha: str,
+) -> str:
+    """The id (64 hex digits) that these facts have; see the module's docstring."""
+    record = {
+        "package_id": package_id,
+        "seq": seq,
+        "parent": parent,
+        "time": timestamp(created),
+        "body": body_sha,
+        "author": author_sha,
+        "message": message_sha,
+    }
+    return hashlib.sha256(rfc8785.dumps(record)).hexdigest()
+
+
+def recompute_id(row: Mapping[str, Any]) -> str:
+    """The id that a stored revision should have, from its own columns. Works for a redacted one too."""
+    return revision_id(
+        package_id=row["package_id"],
+        seq=row["seq"],
+        parent=row["parent_id"],
+        created=row["created"],
+        body_sha=row["body_sha"],
+        author_sha=row["author_sha"],
+        message_sha=row["message_sha"],
+    )
+
+
+@dataclass(frozen=True)
+class Save:
+    """What decides whether a save goes on with an earlier one.
+
+    ``labels`` are CKAN's permission labels: a line in the list stands for revisions that the same
+    people may read.
+    """
+
+    author_id: str | None
+    origin: str
+    message: str | None
+    labels: frozenset[str]
+    created: datetime
+
+
+def continues_changeset(save: Save, head: Save, *, head_released: bool, opened: datetime) -> bool:
+    """Is *save* one more step of the changeset of *head*, the revision before it, begun at *opened*?
+
+    A message or a release closes a changeset: somebody has said that this state is worth a name.
+    """
+    return (
+        (save.author_id, save.origin, save.labels) == (head.author_id, head.origin, head.labels)
+        and save.message is None
+        and head.message is None
+        and not head_released
+        and save.created - head.created <= CHANGESET_GAP
+        and save.created - opened <= CHANGESET_WINDOW
+    )

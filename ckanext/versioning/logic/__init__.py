@@ -1,0 +1,1 @@
+"""Actions, their auth functions and their input."""

@@ -1,0 +1,118 @@
+"""The four tables that hold the history of all datasets.
+
+Rows are only added, but for `resource_state.to_seq`, which ends a state, and for purging a dataset. Nothing
+refers to core's tables by foreign key: a dataset's history does not stand in the way of anything done to it.
+The tables are in CKAN's metadata, so that whatever empties or creates all of CKAN's tables does it to them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from ckan.model import meta
+from sqlalchemy.dialects import postgresql
+
+
+class StoredJson(sa.types.UserDefinedType):
+    """PostgreSQL's ``json`` written and read as the very text that is stored.
+
+    ``jsonb`` would lose what hashes are made over: the text, NUL characters, the form of numbers.
+    """
+
+    cache_ok = True
+
+    def get_col_spec(self, **kw: Any) -> str:
+        return "JSON"
+
+    def column_expression(self, colexpr: Any) -> Any:
+        return sa.cast(colexpr, sa.Text)
+
+
+#: A state of a dataset that was saved. ``seq`` counts from 1 without gaps, ``id`` and the ``*_sha`` are
+#: explained in `history`. What redaction will have to empty may be NULL. ``labels`` are CKAN's permission
+#: labels at the time, ``created`` is the database's clock.
+revision = sa.Table(
+    "versioning_revision",
+    meta.metadata,
+    sa.Column("package_id", sa.Text, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("parent_id", sa.Text),
+    sa.Column("meta_sha", sa.Text, nullable=False),
+    sa.Column("body_sha", sa.Text, nullable=False),
+    sa.Column("body_salt", sa.LargeBinary),
+    sa.Column("author_id", sa.Text),
+    sa.Column("author_name", sa.Text),
+    sa.Column("author_sha", sa.Text, nullable=False),
+    sa.Column("author_salt", sa.LargeBinary),
+    sa.Column("message", sa.Text),
+    sa.Column("message_sha", sa.Text, nullable=False),
+    sa.Column("message_salt", sa.LargeBinary),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("changeset", sa.Text, nullable=False),
+    sa.Column("labels", postgresql.ARRAY(sa.Text), nullable=False),
+    sa.Column("summary", postgresql.JSONB, nullable=False),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("(seq = 1) = (parent_id IS NULL) AND seq >= 1", name="versioning_revision_chain"),
+    sa.Index("versioning_revision_changeset", "package_id", "changeset", "seq"),
+)
+
+#: A resource from revision ``from_seq`` up to, but not in, ``to_seq`` (NULL: still). ``position`` is its
+#: place from 0, ``oid`` the sha256 and ``size`` the bytes of its stored file.
+resource_state = sa.Table(
+    "versioning_resource_state",
+    meta.metadata,
+    sa.Column("package_id", sa.Text, primary_key=True),
+    sa.Column("resource_id", sa.Text, primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("meta_sha", sa.Text, nullable=False),
+    sa.Column("oid", sa.Text),
+    sa.Column("size", sa.BigInteger),
+    sa.Column("from_seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("to_seq", sa.Integer),
+    sa.CheckConstraint("to_seq > from_seq", name="versioning_resource_state_range"),
+    # A save reads the current states only, however long the history is.
+    sa.Index(
+        "versioning_resource_state_current",
+        "package_id",
+        "resource_id",
+        unique=True,
+        postgresql_where=sa.text("to_seq IS NULL"),
+    ),
+)
+
+#: Bodies of datasets and resources as `snapshot` makes them, by their salted sha.
+metadata_blob = sa.Table(
+    "versioning_metadata_blob",
+    meta.metadata,
+    sa.Column("package_id", sa.Text, primary_key=True),
+    sa.Column("sha", sa.Text, primary_key=True),
+    sa.Column("salt", sa.LargeBinary),
+    sa.Column("projection_sha", sa.Text),
+    sa.Column("body", StoredJson),
+)
+
+#: A revision that somebody has named.
+release = sa.Table(
+    "versioning_release",
+    meta.metadata,
+    sa.Column("package_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("title", sa.Text),
+    sa.Column("notes", sa.Text, nullable=False),
+    sa.Column("author_id", sa.Text),
+    sa.Column("author_name", sa.Text),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("versioning_release_seq", "package_id", "seq"),
+)
+
+TABLES = (revision, resource_state, metadata_blob, release)
+
+
+def tables_present(connection: Any) -> bool:
+    """Has ``ckan db upgrade -p versioning`` been run? *connection* is a connection or a session."""
+    found = sa.text("SELECT count(*) FROM unnest(:names) AS name WHERE to_regclass(name) IS NOT NULL")
+    names = [table.name for table in TABLES]
+    return connection.execute(found, {"names": names}).scalar() == len(TABLES)

@@ -1,0 +1,114 @@
+"""A dataset as it was in a revision, shown the way `package_show` shows it now.
+
+What was recorded is what is in the database before the show schema. The later half of core's
+`package_show` (`ckan/logic/action/get.py`), which is no function of its own, is repeated here, so that
+schemas and other plugins have their say.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import ckantoolkit as tk
+import sqlalchemy as sa
+from ckan import model, plugins
+from ckan.lib import munge
+from ckan.lib.plugins import lookup_package_plugin, plugin_validate
+from ckan.logic.schema import default_show_package_schema
+
+from ckanext.versioning import model as tables
+from ckanext.versioning import revisions, snapshot
+from ckanext.versioning.errors import NotCurrent
+
+
+def show(context: Any, package: Any, revision: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """The dict that `package_show` gave when *revision* was current, with marks.
+
+    The caller has checked that *revision* (a row) may be seen. Marks: ``revision_ref`` as given,
+    ``is_current``, ``revision`` = ``{seq, id}``. No resource has datastore tables of that time, so
+    ``datastore_active`` is False. *context* has ``package`` already, which core's views read afterwards.
+    """
+    context["session"] = model.Session
+    context.setdefault("model", model)
+    if tk.asbool(data_dict.get("use_default_schema", False)):
+        context["schema"] = default_show_package_schema()
+    shown = _shown(context, package, _recorded(revision))
+    for resource in shown["resources"]:
+        resource["datastore_active"] = False
+    shown["revision_ref"] = data_dict["revision_ref"]
+    shown["is_current"] = revision.seq == revisions.head_seq(package.id)
+    shown["revision"] = {"seq": revision.seq, "id": revision.id}
+    return shown
+
+
+def _recorded(revision: Any) -> dict[str, Any]:
+    """What `package_dictize` would have given when *revision* was current, ``for_edit`` or not aside."""
+    b = tables.metadata_blob
+    body = model.Session.execute(
+        sa.select(b.c.body).where(b.c.package_id == revision.package_id, b.c.sha == revision.meta_sha)
+    ).scalar_one()
+    states = revisions.states(revision.package_id, revision.seq)
+    dataset = snapshot.rebuild(json.loads(body), [json.loads(state.body) for state in states])
+    dataset.pop("plugin_data", None)
+    for resource in dataset["resources"]:
+        resource["url"] = _url(revision, resource)
+    return dataset
+
+
+def _url(revision: Any, resource: dict[str, Any]) -> str:
+    """Where the resource's bytes as of the revision are; *resource* has the URL as it is in the database."""
+    url = resource["url"]
+    if resource.get("url_type") == "upload":
+        return tk.url_for(
+            "versioning.download",
+            id=revision.package_id,
+            ref=f"r{revision.seq}",
+            resource_id=resource["id"],
+            filename=munge.munge_filename(filename(resource)) or "download",
+            qualified=True,
+        )
+    return link(url)
+
+
+def link(url: str) -> str:
+    """Where a link leads; core, too, takes one without a scheme as a web address."""
+    return f"http://{url.lstrip('/')}" if url and not urlsplit(url).scheme else url
+
+
+def filename(resource: dict[str, Any]) -> str:
+    """Name of an uploaded file, from the URL that is in the database."""
+    return resource["url"].rsplit("/")[-1]
+
+
+def _shown(context: Any, package: Any, dataset: dict[str, Any]) -> dict[str, Any]:
+    controllers = list(plugins.PluginImplementations(plugins.IPackageController))
+    if context.get("for_view"):
+        for plugin in controllers:
+            dataset = plugin.before_dataset_view(dataset)
+    for plugin in controllers:
+        plugin.read(package)
+    for plugin in plugins.PluginImplementations(plugins.IResourceController):
+        for resource in dataset["resources"]:
+            plugin.before_resource_show(resource)
+    form = lookup_package_plugin(dataset["type"])
+    schema = context.get("schema") or form.show_package_schema()
+    if not schema or not context.get("validate", True):
+        return dataset
+    dataset, _errors = plugin_validate(form, context, dataset, schema, "package_show")
+    for plugin in controllers:
+        plugin.after_dataset_show(context, dataset)
+    return dataset
+
+
+def refuse_old(data_dict: dict[str, Any]) -> None:
+    """Raise NotCurrent if *data_dict*, about to be saved, is what `show` gave for an old revision."""
+    revision = data_dict.get("revision")
+    if (
+        data_dict.get("revision_ref")
+        and isinstance(revision, dict)
+        and isinstance(revision.get("seq"), int)
+        and data_dict.get("is_current") is False
+    ):
+        raise NotCurrent(revision["seq"])

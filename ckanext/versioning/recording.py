@@ -1,0 +1,274 @@
+"""Every save that changes a dataset becomes a revision, in the save's own transaction.
+
+Listeners on CKAN's session collect the ids of the datasets that a transaction touches. Before the outermost
+commit, each dataset is locked, compared with its newest revision and, if its content differs, recorded. So
+it does not matter which action, plugin, job or script made the change; the revision and the change are
+committed together or not at all; and a failure here is a failure of the save.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from ckan import model, plugins
+from ckan.lib.dictization.model_dictize import package_dictize
+from ckan.lib.plugins import get_permission_labels
+from sqlalchemy import event
+
+from ckanext.versioning import actor, changes, history, snapshot
+from ckanext.versioning import model as tables
+from ckanext.versioning.actor import Actor
+from ckanext.versioning.changes import Change, Known, KnownBlob, KnownResource
+
+log = logging.getLogger(__name__)
+
+PLUGIN = "versioning"
+
+#: In `Session.info`: ids of the datasets that the transaction has touched so far.
+_PENDING = "ckanext.versioning.pending"
+
+#: What says that a dataset changed: class, and the attribute that holds the dataset's id.
+_OWNERS = [
+    (model.Package, "id"),
+    (model.Resource, "package_id"),
+    (model.PackageTag, "package_id"),
+    (model.PackageRelationship, "subject_package_id"),
+]
+if hasattr(model, "PackageExtra"):  # CKAN 2.11
+    _OWNERS.append((model.PackageExtra, "package_id"))  # pyright: ignore[reportAttributeAccessIssue]
+
+_TABLES_MISSING = (
+    "The tables of the versioning plugin do not exist, so changes of datasets are saved without being "
+    "recorded as revisions. Run: ckan db upgrade -p versioning"
+)
+
+
+class _Start:
+    """What is true from some moment on for the whole process."""
+
+    listening = False
+    tables_present = False
+
+
+def start() -> None:
+    """Begin to record; called each time CKAN loads the plugin.
+
+    Without our tables (the plugin was just switched on) CKAN works as before and the log says so; recording
+    begins with the first save after they were made.
+    """
+    if not _Start.listening:
+        event.listen(model.Session, "after_flush", _collect)
+        # Before core's own listener, which on 2.11 sends the dataset to Solr.
+        event.listen(model.Session, "before_commit", _record_pending, insert=True)
+        event.listen(model.Session, "after_transaction_end", _forget_pending)
+        _Start.listening = True
+    with model.meta.engine.connect() as connection:
+        _Start.tables_present = tables.tables_present(connection)
+    if not _Start.tables_present:
+        log.error(_TABLES_MISSING)
+
+
+def _collect(session: Any, flush_context: Any) -> None:
+    # After a flush, because a new object has no id before; the lists are still those of the flush.
+    if not plugins.plugin_loaded(PLUGIN):  # listeners outlive an unloaded plugin
+        return
+    touched = [*session.new, *session.deleted]
+    touched += [o for o in session.dirty if session.is_modified(o, include_collections=False)]
+    ids = {id for item in touched for id in _dataset_ids(item) if id}
+    if ids:
+        session.info.setdefault(_PENDING, set()).update(ids)
+
+
+def _dataset_ids(item: Any) -> Iterator[str | None]:
+    """The dataset to which a changed object belongs, and the one to which it belonged before."""
+    if isinstance(item, model.Member):
+        if item.table_name == "package":
+            yield item.table_id
+        return
+    for kind, attribute in _OWNERS:
+        if isinstance(item, kind):
+            yield getattr(item, attribute)
+            yield from sa.inspect(item).attrs[attribute].history.deleted or ()
+
+
+def _record_pending(session: Any) -> None:
+    # Savepoints commit too, and core makes one for each save: only the outermost commit counts.
+    if session.in_nested_transaction() or not plugins.plugin_loaded(PLUGIN):
+        return
+    session.flush()
+    pending = session.info.get(_PENDING)
+    if not pending:
+        return
+    if not _Start.tables_present:
+        _Start.tables_present = tables.tables_present(session)
+        if not _Start.tables_present:
+            log.warning("Not recorded: %s. %s", ", ".join(sorted(pending)), _TABLES_MISSING)
+            return
+    for package_id in sorted(pending):  # the same order everywhere: no two savers wait for each other
+        try:
+            record(session, package_id)
+        except Exception:
+            log.exception("The revision of dataset %s could not be recorded: nothing is saved.", package_id)
+            raise
+
+
+def _forget_pending(session: Any, transaction: Any) -> None:
+    # A rolled-back savepoint keeps what was collected: the comparison tells what really changed.
+    if transaction.parent is None:
+        session.info.pop(_PENDING, None)
+        session.info.pop(actor.USER, None)
+
+
+def record(session: Any, package_id: str) -> int | None:
+    """Record the dataset as it is in *session*'s transaction; the new ``seq``, or None if nothing changed.
+
+    The dataset's row stays locked until the transaction ends, so that ``seq`` has neither gaps nor forks.
+    The history of a dataset that is gone from the database goes with it: if one with the same id is
+    made later, it starts afresh.
+    """
+    # Read again under the lock: another transaction may have committed since this one read it.
+    package = session.get(model.Package, package_id, with_for_update=True, populate_existing=True)
+    if package is None:
+        _purge(session, package_id)
+        return None
+    head = _head(session, package_id)
+    context: Any = {"model": model, "session": session, "user": "", "ignore_auth": True, "for_edit": True}
+    dictized = package_dictize(package, context, include_plugin_data=True)
+    change = changes.compare(snapshot.split(dictized), _known(session, head) if head else None)
+    if change is None:
+        return None
+    return _insert(session, package, head, change, actor.current(session))
+
+
+def _purge(session: Any, package_id: str) -> None:
+    for table in tables.TABLES:
+        session.execute(sa.delete(table).where(table.c.package_id == package_id))
+
+
+def _head(session: Any, package_id: str) -> Any:
+    """The newest revision with what the next one needs to know of it; None if there is none."""
+    r, b, other = tables.revision, tables.metadata_blob, tables.revision.alias()
+    opened = (
+        sa.select(other.c.created)
+        .where(other.c.package_id == r.c.package_id, other.c.changeset == r.c.changeset)
+        .order_by(other.c.seq)
+        .limit(1)
+    )
+    released = (tables.release.c.package_id == r.c.package_id) & (tables.release.c.seq == r.c.seq)
+    query = (
+        sa.select(
+            r,
+            b.c.salt,
+            b.c.projection_sha,
+            b.c.body,
+            sa.exists().where(released).label("released"),
+            opened.scalar_subquery().label("opened"),
+        )
+        .join(b, (b.c.package_id == r.c.package_id) & (b.c.sha == r.c.meta_sha))
+        .where(r.c.package_id == package_id)
+        .order_by(r.c.seq.desc())
+        .limit(1)
+    )
+    return session.execute(query).first()
+
+
+def _known(session: Any, head: Any) -> Known:
+    s, b = tables.resource_state, tables.metadata_blob
+    query = (
+        sa.select(s, b.c.salt, b.c.projection_sha)
+        .join(b, (b.c.package_id == s.c.package_id) & (b.c.sha == s.c.meta_sha))
+        .where(s.c.package_id == head.package_id, s.c.to_seq.is_(None))
+    )
+    resources = {
+        row.resource_id: KnownResource(
+            row.position, row.meta_sha, row.oid, row.size, KnownBlob(row.salt, row.projection_sha)
+        )
+        for row in session.execute(query)
+    }
+    return Known(head.body, KnownBlob(head.salt, head.projection_sha), resources)
+
+
+def _insert(session: Any, package: Any, head: Any, change: Change, who: Actor) -> int:
+    seq = head.seq + 1 if head else 1
+    revision = _revision(session, package, seq, head, change, who)
+    blobs = [change.dataset, *(state.blob for state in change.resources if state.blob)]
+    session.execute(
+        sa.insert(tables.metadata_blob),
+        [
+            {
+                "package_id": package.id,
+                "sha": blob.sha,
+                "salt": blob.salt,
+                "projection_sha": blob.projection_sha,
+                "body": blob.text,
+            }
+            for blob in blobs
+        ],
+    )
+    session.execute(sa.insert(tables.revision), [revision])
+    s = tables.resource_state
+    if change.ended:
+        current = (s.c.package_id == package.id) & s.c.to_seq.is_(None)
+        session.execute(sa.update(s).where(current, s.c.resource_id.in_(change.ended)).values(to_seq=seq))
+    states = [state for state in change.resources if not state.kept]
+    if states:
+        session.execute(
+            sa.insert(s),
+            [
+                {
+                    "package_id": package.id,
+                    "resource_id": state.resource_id,
+                    "position": state.position,
+                    "meta_sha": state.meta_sha,
+                    "oid": state.oid,
+                    "size": state.size,
+                    "from_seq": seq,
+                }
+                for state in states
+            ],
+        )
+    return seq
+
+
+def _revision(session: Any, package: Any, seq: int, head: Any, change: Change, who: Actor) -> dict[str, Any]:
+    """The row of ``versioning_revision``."""
+    labels = sorted(get_permission_labels().get_dataset_labels(package))
+    # One clock for all machines that write. Not now(), which is the time when the transaction began.
+    created = session.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+    message = None  # there is no way to give one yet, and having none is sealed like any other message
+    body = history.seal(history.body_record(change.dataset.sha, [vars(s) for s in change.resources]))
+    author = history.seal(history.author_record(who.id, who.name))
+    message_seal = history.seal(message)
+    row = {
+        "package_id": package.id,
+        "seq": seq,
+        "parent_id": head.id if head else None,
+        "meta_sha": change.dataset.sha,
+        "body_sha": body.sha,
+        "body_salt": body.salt,
+        "author_id": who.id,
+        "author_name": who.name,
+        "author_sha": author.sha,
+        "author_salt": author.salt,
+        "message": message,
+        "message_sha": message_seal.sha,
+        "message_salt": message_seal.salt,
+        "origin": who.origin,
+        "labels": labels,
+        "summary": change.summary,
+        "created": created,
+    }
+    save = history.Save(who.id, who.origin, message, frozenset(labels), created)
+    return {**row, "id": history.recompute_id(row), "changeset": _changeset(save, head)}
+
+
+def _changeset(save: history.Save, head: Any) -> str:
+    if head:
+        last = history.Save(head.author_id, head.origin, head.message, frozenset(head.labels), head.created)
+        if history.continues_changeset(save, last, head_released=head.released, opened=head.opened):
+            return head.changeset
+    return str(uuid.uuid4())

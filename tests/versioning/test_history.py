@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from ckanext.versioning import history
+from ckanext.versioning.history import Save, continues_changeset
+
+NOW = datetime(2026, 5, 1, 12, 0, 0, 42, tzinfo=timezone.utc)
+ROW: dict[str, Any] = {
+    "package_id": "p",
+    "seq": 2,
+    "parent_id": "a" * 64,
+    "created": NOW,
+    "body_sha": "b" * 64,
+    "author_sha": "c" * 64,
+    "message_sha": "d" * 64,
+}
+
+
+def test_the_id_is_the_hash_of_the_documented_record():
+    # Written by hand: RFC 8785 sorts the keys and leaves no blanks.
+    record = (
+        '{"author":"'
+        + "c" * 64
+        + '","body":"'
+        + "b" * 64
+        + '","message":"'
+        + "d" * 64
+        + '","package_id":"p",'
+        '"parent":"' + "a" * 64 + '","seq":2,"time":"2026-05-01T12:00:00.000042Z"}'
+    )
+    assert history.recompute_id(ROW) == hashlib.sha256(record.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("package_id", "q"),
+        ("seq", 3),
+        ("parent_id", None),
+        ("created", NOW + timedelta(microseconds=1)),
+        ("body_sha", "0" * 64),
+        ("author_sha", "0" * 64),
+        ("message_sha", "0" * 64),
+    ],
+)
+def test_every_fact_enters_the_id(column: str, value: Any):
+    assert history.recompute_id({**ROW, column: value}) != history.recompute_id(ROW)
+
+
+def test_the_time_zone_of_the_database_session_does_not_enter_the_id():
+    elsewhere = NOW.astimezone(timezone(timedelta(hours=-7)))
+    assert history.recompute_id({**ROW, "created": elsewhere}) == history.recompute_id(ROW)
+
+
+def test_a_time_without_zone_is_refused():
+    with pytest.raises(ValueError, match="no time zone"):
+        history.timestamp(datetime(2026, 5, 1))  # noqa: DTZ001
+
+
+def test_a_seal_is_checked_with_its_salt_and_differs_each_time():
+    value = history.author_record("u1", "Žofie")
+    one, two = history.seal(value), history.seal(value)
+    assert len(one.salt) == 16
+    assert one.sha != two.sha
+    assert history.sealed_sha(one.salt, value) == one.sha
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    assert one.sha == hashlib.sha256(one.salt + text.encode()).hexdigest()
+
+
+def test_the_body_lists_resources_in_order_and_nothing_else():
+    rows = [
+        {"resource_id": "b", "meta_sha": "2", "oid": None, "size": None, "position": 0},
+        {"resource_id": "a", "meta_sha": "1", "oid": "f" * 64, "size": 7, "position": 1},
+    ]
+    assert history.body_record("0", rows) == {
+        "dataset": "0",
+        "resources": [
+            {"resource_id": "b", "meta_sha": "2", "oid": None, "size": None},
+            {"resource_id": "a", "meta_sha": "1", "oid": "f" * 64, "size": 7},
+        ],
+    }
+
+
+def save(minutes: float = 0, **changes: Any) -> Save:
+    facts: dict[str, Any] = {
+        "author_id": "u",
+        "origin": "web",
+        "message": None,
+        "labels": frozenset({"public"}),
+        "created": NOW + timedelta(minutes=minutes),
+    }
+    return Save(**{**facts, **changes})
+
+
+@pytest.mark.parametrize(
+    ("name", "new", "head", "released", "opened", "together"),
+    [
+        ("soon after", save(5), save(), False, 0, True),
+        ("ten minutes are still together", save(10), save(), False, 0, True),
+        ("more than ten are not", save(10.01), save(), False, 0, False),
+        ("an hour in small steps", save(60), save(55), False, 0, True),
+        ("more than an hour in small steps", save(60.01), save(55), False, 0, False),
+        ("somebody else", save(1, author_id="v"), save(), False, 0, False),
+        ("nobody known, twice", save(1, author_id=None), save(author_id=None), False, 0, True),
+        ("another way in", save(1, origin="api"), save(), False, 0, False),
+        ("with a message", save(1, message="m"), save(), False, 0, False),
+        ("after a message", save(1), save(message="m"), False, 0, False),
+        ("after a release", save(1), save(), True, 0, False),
+        ("other readers", save(1, labels=frozenset({"member-o"})), save(), False, 0, False),
+    ],
+)
+def test_which_saves_belong_together(
+    name: str, new: Save, head: Save, released: bool, opened: float, together: bool
+):
+    start = NOW + timedelta(minutes=opened)
+    assert continues_changeset(new, head, head_released=released, opened=start) is together
