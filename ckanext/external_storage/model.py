@@ -31,12 +31,13 @@ upload = sa.Table(
     sa.CheckConstraint("state IN ('open', 'verified', 'expired')", name="external_storage_upload_state"),
     sa.CheckConstraint("(state = 'verified') = (oid IS NOT NULL)", name="external_storage_upload_verified"),
     sa.CheckConstraint("oid = declared_oid", name="external_storage_upload_oid"),
-    # One open upload per user, dataset and content: a repeated batch gets the same one.
+    # One open upload per user, dataset and declared content: a repeated batch gets the same one.
     sa.Index(
         "external_storage_upload_open",
         "user_id",
         "package_id",
         "declared_oid",
+        "declared_size",
         unique=True,
         postgresql_where=sa.text("state = 'open'"),
     ),

@@ -22,6 +22,9 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
     plugins.implements(IAuthorizationBindings)
     authz_bindings_are_defaults = True
     plugins.implements(plugins.IMiddleware, inherit=True)
+    # Its presence makes core's form offer files. It handles none: core would call it while the dataset is
+    # locked; what comes with a save is taken in before that, by our actions.
+    plugins.implements(plugins.IUploader, inherit=True)
 
     def register_authz_bindings(self, authorizer: Any) -> None:
         bindings.register(authorizer)

@@ -34,7 +34,7 @@ def claimed_oids(resources: Iterable[Mapping[str, Any]], rows: Mapping[str, Mapp
     return {
         resource["sha256"]
         for resource in resources
-        if _is_stored_upload(resource)
+        if resource.get("url_type") == "upload"
         and isinstance(resource.get("sha256"), str)
         and not _unchanged(resource, rows)
     }
@@ -59,7 +59,9 @@ def settle(
     for resource in resources:
         problem: dict[str, list[str]] = {}
         row = rows.get(str(resource.get("id"))) or {}
-        if not _is_stored_upload(resource):
+        if resource.get("clear_upload") and stored_oid(row):  # the form's way to let go of a file
+            resource = {**_without(resource, "clear_upload", "size"), "url_type": ""}
+        if resource.get("url_type") != "upload":
             resource = _without(resource, "sha256", "lfs_prefix")
         elif not resource.get("sha256"):
             if stored_oid(row):  # a form that does not know our fields keeps the file
@@ -80,11 +82,6 @@ def settle(
         settled.append(resource)
         problems.append(problem)
     return settled, problems
-
-
-def _is_stored_upload(resource: Mapping[str, Any]) -> bool:
-    """Bytes that arrive with the save itself (``upload``) belong to CKAN's FileStore."""
-    return resource.get("url_type") == "upload" and not resource.get("upload")
 
 
 def _unchanged(resource: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> bool:

@@ -1,4 +1,4 @@
-"""What every object store must do. An adapter's test inherits `ObjectStoreSuite`, with a fixture ``store``."""
+"""What every object store must do. An adapter's test inherits `ObjectStoreSuite` and makes a ``store``."""
 
 from __future__ import annotations
 

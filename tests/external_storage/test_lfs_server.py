@@ -106,7 +106,9 @@ def test_a_capability_moves_its_own_object_its_own_way(portal, data):
     portal.put(mixed, data, status=403)
     portal.put({**one["actions"]["upload"], "header": one["actions"]["verify"]["header"]}, data, status=403)
     elsewhere = mixed["href"].replace(dataset["name"], editor_and_dataset()[1]["name"])
-    portal.put({**one["actions"]["upload"], "href": elsewhere.replace(two["oid"], one["oid"])}, data, status=404)
+    portal.put(
+        {**one["actions"]["upload"], "href": elsewhere.replace(two["oid"], one["oid"])}, data, status=404
+    )
 
 
 def test_one_bad_object_does_not_spoil_the_batch(portal, data):
@@ -154,9 +156,7 @@ class TestPermission:
         editor, dataset = editor_and_dataset()
         token = portal.write_token(editor, dataset)
         portal.action("package_patch", editor, id=dataset["id"], name=dataset["name"] + "-renamed")
-        portal.action(
-            "package_create", editor, name=dataset["name"], owner_org=dataset["organization"]["id"]
-        )
+        portal.action("package_create", editor, name=dataset["name"], owner_org=dataset["organization"]["id"])
         portal.batch(dataset, token, "upload", pointer(data), status=404)
         renamed = {**dataset, "name": dataset["name"] + "-renamed"}
         portal.batch(renamed, token, "upload", pointer(data))
@@ -229,7 +229,9 @@ class TestPermission:
         portal.batch(wrong, token, "upload", pointer(data), status=404)
 
 
-@pytest.mark.parametrize("address", ["/lfs/", "/lfs/x", "/lfs/o/d.git/info/lfs/locks", "/lfs/o/d/objects/batch"])
+@pytest.mark.parametrize(
+    "address", ["/lfs/", "/lfs/x", "/lfs/o/d.git/info/lfs/locks", "/lfs/o/d/objects/batch"]
+)
 def test_unknown_addresses_answer_json(portal, address):
     assert json.loads(portal.app.post(address, status=404).data)["message"]
 

@@ -72,9 +72,11 @@ def test_a_sha256_kept_on_a_link_does_not_become_a_file():
     assert "sha256" in problem
 
 
-def test_bytes_that_come_with_the_save_are_not_ours():
-    settled, problem = settle({"id": "r", **ROW, "upload": object()}, rows={"r": ROW})
-    assert "sha256" not in settled
+def test_the_form_s_clear_lets_go_of_the_file():
+    settled, problem = settle(
+        {"id": "r", **ROW, "clear_upload": "true", "url": "https://a.example"}, {"r": ROW}
+    )
+    assert settled == {"id": "r", "url_type": "", "url": "https://a.example"}
     assert not problem
 
 

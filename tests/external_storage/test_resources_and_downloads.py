@@ -31,7 +31,9 @@ def test_fields_come_from_the_record(portal, data):
     assert (resource["sha256"], resource["size"]) == (oid, len(data))
     assert resource["lfs_prefix"] == f"ckan/{dataset['id']}"
     assert resource["mimetype"] == "text/csv"
-    assert resource["url"].endswith(f"/dataset/{dataset['id']}/resource/{resource['id']}/download/prices-2026.csv")
+    assert resource["url"].endswith(
+        f"/dataset/{dataset['id']}/resource/{resource['id']}/download/prices-2026.csv"
+    )
 
 
 @pytest.mark.parametrize("address", ["id", "name"])
@@ -103,7 +105,9 @@ class TestEveryWayToSave:
             assert "sha256" in error
         assert portal.get(resource["url"]).data == data
 
-    @pytest.mark.parametrize("action", ["package_update", "package_patch", "package_revise", "package_create"])
+    @pytest.mark.parametrize(
+        "action", ["package_update", "package_patch", "package_revise", "package_create"]
+    )
     def test_whole_datasets(self, portal, action):
         editor, dataset = editor_and_dataset()
         resources = [{"url": "https://example.org"}, self.forged()]

@@ -95,10 +95,13 @@ def test_asking_again_gives_the_same_upload_and_another_user_another(engine, dat
     assert begin(engine, dataset, data, user="bob").id != first.id
 
 
-def test_another_size_for_the_same_content_is_not_opened(engine, dataset, data):
-    begin(engine, dataset, data)
+def test_a_wrong_size_does_not_stand_in_the_way_of_the_right_one(engine, store, dataset, data):
     with engine.begin() as connection:
-        assert uploads.open_uploads(connection, "ann", dataset, {oid_of(data): 1}, NOW) == {}
+        wrong = uploads.open_uploads(connection, "ann", dataset, {oid_of(data): 1}, NOW)[oid_of(data)]
+    with pytest.raises(errors.ChecksumMismatch):
+        uploads.receive(engine, store, wrong, io.BytesIO(data), NOW)
+    send(engine, store, dataset, data)
+    assert linked(engine, dataset, data)
 
 
 def test_content_of_one_dataset_is_unknown_in_another(engine, store, dataset, data):
@@ -123,7 +126,9 @@ def test_a_put_may_be_repeated(engine, store, dataset, data):
     assert upload.key not in dead_keys(engine)
 
 
-@pytest.mark.parametrize("users", [["ann"] * 6, ["ann", "bob", "cem", "dee", "eve", "fay"]], ids=["one", "many"])
+@pytest.mark.parametrize(
+    "users", [["ann"] * 6, ["ann", "bob", "cem", "dee", "eve", "fay"]], ids=["one", "many"]
+)
 def test_uploads_side_by_side_end_with_one_object(engine, store, data, users):
     """Every writer's dataset gets its link; the one key that is kept can be read."""
     names = [str(uuid.uuid4()) for _ in users]
@@ -160,7 +165,7 @@ def test_an_upload_that_ended_takes_no_bytes(engine, store, dataset, data):
     assert files(store) == []
     assert linked(engine, dataset, data) is None
     with engine.begin() as connection, pytest.raises(errors.UploadNotFound):
-        uploads.find_upload(connection, "ann", dataset, oid_of(data), LATER)
+        uploads.find_upload(connection, "ann", dataset, oid_of(data), len(data), LATER)
     assert begin(engine, dataset, data, now=LATER).id != upload.id
 
 

@@ -124,7 +124,7 @@ class LfsApplication:
             stored, upload = here.get(pointer.oid), opened.get(pointer.oid)
             if stored and stored.size == pointer.size:
                 answers[pointer] = batch.object_actions(pointer)
-            elif upload and upload.size == pointer.size:
+            elif upload and upload.size == pointer.size:  # not, if the batch names it with two sizes
                 actions = {
                     "upload": self._action("PUT", f"{href}/{pointer.oid}", dataset, granted, pointer),
                     "verify": self._action("VERIFY", f"{href}/verify", dataset, granted, pointer),
@@ -186,7 +186,8 @@ class LfsApplication:
             raise errors.WrongSize(permit.size, length)
         with self.settings.engine().begin() as connection:
             self._permitted(connection, organization, dataset, permit)
-            upload = uploads.find_upload(connection, permit.user_id or "", permit.package_id, oid, _now())
+            user_id = permit.user_id or ""
+            upload = uploads.find_upload(connection, user_id, permit.package_id, oid, permit.size, _now())
         uploads.receive(self.settings.engine(), self.settings.store(), upload, request.stream, _now())
         return Response(status=200)
 

@@ -9,17 +9,30 @@ import ckantoolkit as tk
 import sqlalchemy as sa
 from ckan import model
 
-from ckanext.external_storage import config, resources
+from ckanext.external_storage import config, plain_upload, resources
 from ckanext.external_storage.transfer import uploads
 
-__all__ = ["dataset_purge", "package_create", "package_update"]
+__all__ = [
+    "dataset_purge",
+    "package_create",
+    "package_revise",
+    "package_update",
+    "resource_create",
+    "resource_patch",
+    "resource_update",
+]
 
-# Every way to save a resource passes package_create or package_update exactly once.
+# Every way to save a resource passes package_create or package_update exactly once: there, its fields are
+# settled. But core reads the dataset under a lock before it gets there, so that files which come with a save
+# are taken in one step earlier, in each action that a client can send them to.
 
 
 @tk.chained_action
 def package_create(original_action: Any, context: Any, data_dict: dict[str, Any]) -> Any:
     """A dataset that does not exist yet has no files: resources can only be links."""
+    if plain_upload.has_files(data_dict):
+        message = tk._("Create the dataset first, then add files to it with resource_create.")
+        raise tk.ValidationError({"upload": [message]})
     return original_action(context, _settled(context, None, data_dict))
 
 
@@ -28,8 +41,42 @@ def package_update(original_action: Any, context: Any, data_dict: dict[str, Any]
     """Fields of stored files are written from our record (see ``resources``)."""
     package = model.Package.get(data_dict.get("id") or data_dict.get("name"))
     if package is not None:  # if it is, core says so
+        data_dict = _with_files_stored("package_update", context, package.id, data_dict, {"id": package.id})
         data_dict = _settled(context, package.id, data_dict)
     return original_action(context, data_dict)
+
+
+@tk.chained_action
+def package_revise(original_action: Any, context: Any, data_dict: dict[str, Any]) -> Any:
+    """Files in ``update`` and ``update__…__upload`` go to the store first."""
+    match = data_dict.get("match") if isinstance(data_dict.get("match"), dict) else {}
+    keys = (data_dict.get("match__id"), match.get("id"), data_dict.get("match__name"), match.get("name"))
+    package = model.Package.get(next((key for key in keys if key), None))
+    if package is not None:
+        data_dict = _with_files_stored("package_update", context, package.id, data_dict, {"id": package.id})
+    return original_action(context, data_dict)
+
+
+@tk.chained_action
+def resource_create(original_action: Any, context: Any, data_dict: dict[str, Any]) -> Any:
+    """A file in ``upload`` goes to the store first."""
+    package = model.Package.get(data_dict.get("package_id"))
+    if package is not None:
+        given = {"package_id": package.id}
+        data_dict = _with_files_stored("resource_create", context, package.id, data_dict, given)
+    return original_action(context, data_dict)
+
+
+@tk.chained_action
+def resource_update(original_action: Any, context: Any, data_dict: dict[str, Any]) -> Any:
+    """A file in ``upload`` goes to the store first."""
+    return original_action(context, _with_own_file_stored(context, data_dict))
+
+
+@tk.chained_action
+def resource_patch(original_action: Any, context: Any, data_dict: dict[str, Any]) -> Any:
+    """A file in ``upload`` goes to the store first."""
+    return original_action(context, _with_own_file_stored(context, data_dict))
 
 
 @tk.chained_action
@@ -40,6 +87,25 @@ def dataset_purge(original_action: Any, context: Any, data_dict: dict[str, Any])
     if package is not None:
         uploads.forget_dataset(model.Session.connection(), package.id, _now())
     return original_action(context, data_dict)
+
+
+def _with_own_file_stored(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    resource = model.Resource.get(data_dict.get("id"))
+    if resource is None:
+        return data_dict  # for core to say
+    given = {"id": resource.id}
+    return _with_files_stored("resource_update", context, resource.package_id, data_dict, given)
+
+
+def _with_files_stored(
+    auth: str, context: Any, package_id: str, data_dict: dict[str, Any], given: dict[str, Any]
+) -> dict[str, Any]:
+    """*data_dict* with its files brought into the dataset, if the caller may do *auth* to *given*."""
+    if not plain_upload.has_files(data_dict):
+        return data_dict
+    tk.check_access(auth, dict(context), given)
+    plain_upload.require_clean_session(context)
+    return plain_upload.replace_files(data_dict, lambda file: plain_upload.store(context, package_id, file))
 
 
 def _settled(context: Any, package_id: str | None, data_dict: dict[str, Any]) -> dict[str, Any]:

@@ -77,10 +77,7 @@ def use(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> dict
 def open_uploads(
     connection: sa.Connection, user_id: str, package_id: str, wanted: Mapping[str, int], now: datetime
 ) -> dict[str, Upload]:
-    """An open upload for each oid → size (bytes) in *wanted*: the one of an earlier call, or a new one.
-
-    An oid that this user has open with another size is left out: one of the two sizes is wrong.
-    """
+    """An open upload for each oid → size (bytes) in *wanted*: the one of an earlier call, or a new one."""
     if not wanted:
         return {}
     new = []
@@ -102,7 +99,7 @@ def open_uploads(
     _expire(connection, sa.and_(table.c.user_id == user_id, table.c.package_id == package_id), now)
     connection.execute(
         insert(table).on_conflict_do_nothing(
-            index_elements=["user_id", "package_id", "declared_oid"],
+            index_elements=["user_id", "package_id", "declared_oid", "declared_size"],
             index_where=table.c.state == "open",
         ),
         new,
@@ -112,13 +109,15 @@ def open_uploads(
             table.c.user_id == user_id,
             table.c.package_id == package_id,
             table.c.state == "open",
-            table.c.declared_oid.in_(list(wanted)),
+            sa.tuple_(table.c.declared_oid, table.c.declared_size).in_(list(wanted.items())),
         )
     )
-    return {row.declared_oid: _upload(row) for row in rows if row.declared_size == wanted[row.declared_oid]}
+    return {row.declared_oid: _upload(row) for row in rows}
 
 
-def find_upload(connection: sa.Connection, user_id: str, package_id: str, oid: str, now: datetime) -> Upload:
+def find_upload(
+    connection: sa.Connection, user_id: str, package_id: str, oid: str, size: int, now: datetime
+) -> Upload:
     """The user's open upload of *oid*, else the latest verified one (a PUT may be repeated).
 
     Raises UploadNotFound.
@@ -130,6 +129,7 @@ def find_upload(connection: sa.Connection, user_id: str, package_id: str, oid: s
             table.c.user_id == user_id,
             table.c.package_id == package_id,
             table.c.declared_oid == oid,
+            table.c.declared_size == size,
             sa.or_(
                 table.c.state == "verified",
                 sa.and_(table.c.state == "open", table.c.expires_at > now),

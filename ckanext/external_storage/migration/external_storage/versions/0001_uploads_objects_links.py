@@ -39,7 +39,7 @@ def upgrade() -> None:
     op.create_index(
         "external_storage_upload_open",
         "external_storage_upload",
-        ["user_id", "package_id", "declared_oid"],
+        ["user_id", "package_id", "declared_oid", "declared_size"],
         unique=True,
         postgresql_where=sa.text("state = 'open'"),
     )

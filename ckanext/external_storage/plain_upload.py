@@ -1,0 +1,115 @@
+"""Files that arrive with the save itself: ``upload=`` of the API and of the form without JavaScript.
+
+CKAN's own uploader would write them while the dataset's row is locked. Here the file goes to the store first,
+on connections of its own, and the save then refers to it like to any other stored file. If the save fails
+afterwards, nothing refers to the bytes and they are collected as garbage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from typing import IO, Any
+
+import ckantoolkit as tk
+import sqlalchemy as sa
+from ckan import model
+from werkzeug.datastructures import FileStorage
+
+from ckanext.external_storage import config, errors
+from ckanext.external_storage.transfer import uploads
+
+#: What replaces ``upload`` in a resource: `resources.settle` completes it from our record.
+Fields = Mapping[str, Any]
+
+
+def has_files(data: Any) -> bool:
+    """Does a resource in *data* bring a file, or an empty file field?"""
+    found: list[FileStorage] = []
+
+    def note(file: FileStorage) -> Fields:
+        found.append(file)
+        return {}
+
+    replace_files(data, note)
+    return bool(found)
+
+
+def replace_files(data: Any, take: Callable[[FileStorage], Fields]) -> Any:
+    """A copy of *data* in which every file of a resource is replaced by what *take* says of it.
+
+    Files are ``upload`` in any dict inside, and ``…__upload`` in the flattened keys of ``package_revise``.
+    """
+    if isinstance(data, list):
+        return [replace_files(item, take) for item in data]
+    if not isinstance(data, Mapping):
+        return data
+    replaced: dict[str, Any] = {}
+    files: dict[str, FileStorage] = {}
+    for key, value in data.items():
+        if isinstance(value, FileStorage) and (key == "upload" or str(key).endswith("__upload")):
+            files[key.removesuffix("upload")] = value
+        else:
+            replaced[key] = replace_files(value, take)
+    for prefix, file in files.items():
+        replaced.update({prefix + name: value for name, value in take(file).items()})
+    return replaced
+
+
+def store(context: Any, package_id: str, file: FileStorage) -> Fields:
+    """Bring one file into the dataset. The caller has checked that the user may change it.
+
+    Raises ValidationError if the file is too large or the store does not take it.
+    """
+    if not file:  # a form sends its file field without a name when nothing was chosen
+        return {}
+    oid, size = _measure(file.stream)
+    limit = tk.config["ckan.max_resource_size"]
+    if limit and size > limit << 20:
+        message = f"The file is larger than {limit} MB, the most a form may carry (ckan.max_resource_size)."
+        raise tk.ValidationError({"upload": [message]})
+    user = model.User.get(context.get("user"))
+    user_id, engine, now = user.id if user else "", model.meta.engine, datetime.now(timezone.utc)
+    model.Session.rollback()  # it is empty (`require_clean_session`) and must not stay open meanwhile
+    try:
+        with engine.begin() as connection:
+            here = uploads.linked(connection, package_id, [oid])
+            opened = {} if here else uploads.open_uploads(connection, user_id, package_id, {oid: size}, now)
+        for upload in opened.values():
+            uploads.receive(engine, config.store(), upload, file.stream, now)
+    except errors.StorageError as error:
+        raise tk.ValidationError({"upload": [str(error)]}) from error
+    name = (file.filename or "").replace("\\", "/").rsplit("/")[-1]
+    return {"url": name, "url_type": "upload", "sha256": oid}
+
+
+def require_clean_session(context: Any) -> None:
+    """Raise ValidationError if the caller has changes that are not committed: they would be rolled back.
+
+    Besides, they would hold locks for as long as the file takes to be written.
+    """
+    session = model.Session()
+    pending = bool(session.new or session.dirty or session.deleted) or session.in_nested_transaction()
+    if not pending and session.in_transaction():
+        pending = session.execute(sa.select(sa.func.txid_current_if_assigned())).scalar() is not None
+    if pending or context.get("defer_commit"):
+        raise tk.ValidationError(
+            {
+                "upload": [
+                    "A file cannot be stored in the middle of a transaction. Upload it to the dataset first"
+                    " and save the resource with its sha256."
+                ]
+            }
+        )
+
+
+def _measure(stream: IO[bytes]) -> tuple[str, int]:
+    """sha256 and size in bytes; the stream is at its start before and after."""
+    stream.seek(0)
+    digest, size = hashlib.sha256(), 0
+    while chunk := stream.read(1 << 20):
+        digest.update(chunk)
+        size += len(chunk)
+    stream.seek(0)
+    return digest.hexdigest(), size
