@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import click
-from ckan import model
 
 from ckanext.external_storage import config, errors
 from ckanext.external_storage.lfs import capability
@@ -41,7 +40,7 @@ def keygen() -> None:
 def sweep() -> None:
     """End uploads that were never finished and delete their bytes. Run it every hour."""
     try:
-        deleted = uploads.sweep(model.meta.engine, config.store(), datetime.now(timezone.utc))
+        deleted = uploads.sweep(config.engine(), config.store(), datetime.now(timezone.utc))
     except errors.StorageError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"Deleted {deleted} unused objects for good.")

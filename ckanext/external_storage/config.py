@@ -1,10 +1,15 @@
-"""The plugin's options, read here and nowhere else. Reading them touches no store and no network."""
+"""What the plugin is set up with: its options, read here and nowhere else, and CKAN's database.
+
+Reading them touches no store and no network.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import ckantoolkit as tk
+import sqlalchemy as sa
+from ckan import model
 
 from ckanext.external_storage import errors
 from ckanext.external_storage.lfs import capability
@@ -38,6 +43,13 @@ def namespace() -> str:
 def lfs_url() -> str:
     """Public base URL of the LFS server."""
     return tk.config["ckan.site_url"].rstrip("/") + "/lfs"
+
+
+def engine() -> sa.Engine:
+    """CKAN's database; connections of it are independent of CKAN's session."""
+    if model.meta.engine is None:
+        raise RuntimeError("CKAN's model has not been initialised.")
+    return model.meta.engine
 
 
 def _path(option: str) -> Path | None:

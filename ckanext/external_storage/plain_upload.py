@@ -70,7 +70,7 @@ def store(context: Any, package_id: str, file: FileStorage) -> Fields:
         message = f"The file is larger than {limit} MB, the most a form may carry (ckan.max_resource_size)."
         raise tk.ValidationError({"upload": [message]})
     user = model.User.get(context.get("user"))
-    user_id, engine, now = user.id if user else "", model.meta.engine, datetime.now(timezone.utc)
+    user_id, engine, now = user.id if user else "", config.engine(), datetime.now(timezone.utc)
     model.Session.rollback()  # it is empty (`require_clean_session`) and must not stay open meanwhile
     try:
         with engine.begin() as connection:

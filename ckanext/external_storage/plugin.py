@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import ckantoolkit as tk
-from ckan import model, plugins
+from ckan import plugins
 from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
@@ -46,7 +46,7 @@ def _lfs_application() -> LfsApplication:
         Settings(
             url=config.lfs_url(),
             namespace=config.namespace(),
-            engine=lambda: model.meta.engine,
+            engine=config.engine,
             store=config.store,
             secret=config.capability_secret,
             verify_token=authz_config.verify_lfs_token,

@@ -18,7 +18,7 @@ OID = "a" * 64
 
 
 def get(method="GET", **headers):
-    environ = EnvironBuilder(method=method, headers={k.replace("_", "-"): v for k, v in headers.items()})
+    environ = EnvironBuilder(method=method, headers=[(k.replace("_", "-"), v) for k, v in headers.items()])
     environ = environ.get_environ()
     response = object_response(environ, io.BytesIO(DATA), OID, len(DATA), "data.csv")
     body, status, answer = run_wsgi_app(response, environ, buffered=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from ckan import model as ckan_model
+from sqlalchemy import exc
 
 from ckanext.external_storage import errors, model
 from ckanext.external_storage.storage.local import LocalStore
@@ -23,6 +24,7 @@ LATER = NOW + timedelta(hours=25)
 
 @pytest.fixture
 def engine() -> sa.Engine:
+    assert ckan_model.meta.engine
     return ckan_model.meta.engine
 
 
@@ -204,7 +206,7 @@ def test_use_locks_the_link_until_the_save_has_ended(engine, store, dataset, dat
         assert uploads.use(saving, dataset, [oid_of(data), "f" * 64]) == {oid_of(data): len(data)}
         with engine.begin() as other:
             other.execute(sa.text("SET LOCAL lock_timeout = '100ms'"))
-            with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+            with pytest.raises(exc.OperationalError, match="lock timeout"):
                 other.execute(model.link.delete().where(model.link.c.package_id == dataset))
 
 
@@ -223,7 +225,7 @@ def test_use_locks_the_link_until_the_save_has_ended(engine, store, dataset, dat
 )
 def test_the_database_refuses_to_rewrite_a_verified_upload(engine, store, dataset, data, change):
     upload = send(engine, store, dataset, data)
-    with engine.begin() as connection, pytest.raises(sa.exc.DBAPIError):
+    with engine.begin() as connection, pytest.raises(exc.DBAPIError):
         connection.execute(model.upload.update().values(**change).where(model.upload.c.id == upload.id))
 
 
@@ -233,11 +235,11 @@ def test_the_database_refuses_to_rewrite_a_verified_upload(engine, store, datase
     ids=str,
 )
 def test_the_database_refuses_impossible_objects(engine, row):
-    with engine.begin() as connection, pytest.raises(sa.exc.IntegrityError):
+    with engine.begin() as connection, pytest.raises(exc.IntegrityError):
         connection.execute(model.object.insert().values(key=str(uuid.uuid4()), **row))
 
 
 def test_an_object_in_use_cannot_be_deleted(engine, store, dataset, data):
     send(engine, store, dataset, data)
-    with engine.begin() as connection, pytest.raises(sa.exc.IntegrityError):
+    with engine.begin() as connection, pytest.raises(exc.IntegrityError):
         connection.execute(model.object.delete().where(model.object.c.oid == oid_of(data)))

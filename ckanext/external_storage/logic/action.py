@@ -49,9 +49,10 @@ def package_update(original_action: Any, context: Any, data_dict: dict[str, Any]
 @tk.chained_action
 def package_revise(original_action: Any, context: Any, data_dict: dict[str, Any]) -> Any:
     """Files in ``update`` and ``update__…__upload`` go to the store first."""
-    match = data_dict.get("match") if isinstance(data_dict.get("match"), dict) else {}
+    match: Any = data_dict.get("match")
+    match = match if isinstance(match, dict) else {}
     keys = (data_dict.get("match__id"), match.get("id"), data_dict.get("match__name"), match.get("name"))
-    package = model.Package.get(next((key for key in keys if key), None))
+    package = model.Package.get(next((key for key in keys if isinstance(key, str) and key), None))
     if package is not None:
         data_dict = _with_files_stored("package_update", context, package.id, data_dict, {"id": package.id})
     return original_action(context, data_dict)
@@ -82,7 +83,7 @@ def resource_patch(original_action: Any, context: Any, data_dict: dict[str, Any]
 @tk.chained_action
 def dataset_purge(original_action: Any, context: Any, data_dict: dict[str, Any]) -> Any:
     """The dataset's claims to bytes go in the transaction that purges it."""
-    tk.check_access("dataset_purge", dict(context), data_dict)
+    tk.check_access("dataset_purge", _copy(context), data_dict)
     package = model.Package.get(data_dict.get("id"))
     if package is not None:
         uploads.forget_dataset(model.Session.connection(), package.id, _now())
@@ -90,8 +91,8 @@ def dataset_purge(original_action: Any, context: Any, data_dict: dict[str, Any])
 
 
 def _with_own_file_stored(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
-    resource = model.Resource.get(data_dict.get("id"))
-    if resource is None:
+    resource = model.Resource.get(data_dict.get("id") or "")
+    if resource is None or resource.package_id is None:
         return data_dict  # for core to say
     given = {"id": resource.id}
     return _with_files_stored("resource_update", context, resource.package_id, data_dict, given)
@@ -103,7 +104,7 @@ def _with_files_stored(
     """*data_dict* with its files brought into the dataset, if the caller may do *auth* to *given*."""
     if not plain_upload.has_files(data_dict):
         return data_dict
-    tk.check_access(auth, dict(context), given)
+    tk.check_access(auth, _copy(context), given)
     plain_upload.require_clean_session(context)
     return plain_upload.replace_files(data_dict, lambda file: plain_upload.store(context, package_id, file))
 
@@ -119,13 +120,14 @@ def _settled(context: Any, package_id: str | None, data_dict: dict[str, Any]) ->
     available: dict[str, int] = {}
     if package_id and claimed:
         # Before anything is said about files, and before a row is locked.
-        tk.check_access("package_update", dict(context), {"id": package_id})
+        tk.check_access("package_update", _copy(context), {"id": package_id})
         available = uploads.use(model.Session.connection(), package_id, claimed)
     prefix = f"{config.namespace()}/{package_id}"
     settled, problems = resources.settle(given, rows, available, prefix, _now())
     if any(problems):
         model.Session.rollback()
-        raise tk.ValidationError({"resources": problems})
+        error: Any = {"resources": problems}
+        raise tk.ValidationError(error)
     return {**data_dict, "resources": settled}
 
 
@@ -133,9 +135,15 @@ def _rows(package_id: str | None) -> dict[str, dict[str, Any]]:
     """Resource id → its fields as the dataset has them in the database."""
     if package_id is None:
         return {}
-    columns = model.Resource.id, model.Resource.url_type, model.Resource.size, model.Resource.extras
-    found = model.Session.execute(sa.select(*columns).where(model.Resource.package_id == package_id))
+    table: Any = model.Resource
+    columns = table.id, table.url_type, table.size, table.extras
+    found = model.Session.execute(sa.select(*columns).where(table.package_id == package_id))
     return {row.id: {**(row.extras or {}), "url_type": row.url_type, "size": row.size} for row in found}
+
+
+def _copy(context: Any) -> Any:
+    """Checking access leaves objects in the context that the action itself must not find there."""
+    return dict(context)
 
 
 def _now() -> datetime:

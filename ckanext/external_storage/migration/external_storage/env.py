@@ -5,7 +5,8 @@ from sqlalchemy import create_engine, pool
 
 from ckanext.external_storage.model import metadata
 
-engine = create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=pool.NullPool)
+url = context.config.get_main_option("sqlalchemy.url", "")
+engine = create_engine(url, poolclass=pool.NullPool)
 with engine.connect() as connection:
     context.configure(
         connection=connection,
