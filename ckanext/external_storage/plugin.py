@@ -6,12 +6,13 @@ from typing import Any
 
 import ckantoolkit as tk
 from ckan import plugins
+from ckan.exceptions import CkanConfigurationException
 from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from ckanext.authz_service import config as authz_config
 from ckanext.authz_service.interfaces import IAuthorizationBindings
-from ckanext.external_storage import bindings, config, views
+from ckanext.external_storage import NAMES, bindings, config, views
 from ckanext.external_storage.lfs.app import LfsApplication, Settings
 
 
@@ -19,12 +20,19 @@ from ckanext.external_storage.lfs.app import LfsApplication, Settings
 @tk.blanket.cli
 @tk.blanket.config_declarations
 class ExternalStoragePlugin(plugins.SingletonPlugin):
+    plugins.implements(plugins.IConfigurer)
     plugins.implements(IAuthorizationBindings)
     authz_bindings_are_defaults = True
     plugins.implements(plugins.IMiddleware, inherit=True)
     # Its presence makes core's form offer files. It handles none: core would call it while the dataset is
     # locked; what comes with a save is taken in before that, by our actions.
     plugins.implements(plugins.IUploader, inherit=True)
+
+    def update_config(self, config: Any) -> None:
+        if set(NAMES) <= set(tk.aslist(config["ckan.plugins"])):
+            raise CkanConfigurationException(
+                f"ckan.plugins has {' and '.join(NAMES)}, two names of the same plugin. Remove {NAMES[1]}."
+            )
 
     def register_authz_bindings(self, authorizer: Any) -> None:
         bindings.register(authorizer)
