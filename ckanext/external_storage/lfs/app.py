@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 CAPABILITY_LIFETIME = 900
 
 _REPOSITORY = "/<organization>/<dataset>.git/info/lfs/objects"
-_ROUTES = Map(
+ROUTES = Map(
     [
         Rule(f"{_REPOSITORY}/batch", endpoint="batch", methods=["POST"]),
         Rule(f"{_REPOSITORY}/verify", endpoint="verify", methods=["POST"]),
@@ -84,7 +84,7 @@ class LfsApplication:
         return response(environ, start_response)
 
     def _dispatch(self, request: Request) -> Response:
-        endpoint, arguments = _ROUTES.bind_to_environ(request.environ).match()
+        endpoint, arguments = ROUTES.bind_to_environ(request.environ).match()
         return getattr(self, f"_{endpoint}")(request, **arguments)
 
     # Batch: a token opens the dataset and gets a capability per object.
