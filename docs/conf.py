@@ -10,6 +10,6 @@ autodoc_preserve_defaults = True
 nitpicky = True
 # Types and errors in the docstrings of actions are those of the API: JSON, and CKAN's error types.
 nitpick_ignore_regex = [
-    ("py:class", r"Authzzie|bool(ean)?|dict(ionary)?|dicts|int|list|string|strings"),
+    ("py:class", r"Authzzie|bool(ean)?|dict(ionary)?|dicts|int|list|strings?|one string .*"),
     ("py:exc", r"NotAuthorized|ObjectNotFound|ValidationError"),
 ]
