@@ -1,7 +1,7 @@
 """Three datasets of real files, each with its earlier versions, published as an editor would do it.
 
-The files come with the `vega_datasets` package and are free to use. The last version of each is the file byte for
-byte, the earlier ones are what it would have held a few years before.
+They come with the `vega_datasets` package and are free to use. The last version of each is the file as it is,
+the earlier ones are what it would have held a few years before.
 """
 
 from __future__ import annotations

@@ -102,9 +102,10 @@ def _programs(address: Address) -> Iterable[Program]:
     gunicorn += ["--worker-class", "gthread", "--workers", "2", "--threads", "8", "--no-control-socket"]
     # Seconds without a sign of life from a worker: starting CKAN on a busy machine takes a while.
     gunicorn += ["--timeout", "300", "--graceful-timeout", "10"]
-    yield Program("site", gunicorn, ROOT, environment=environment)
+    # Loading CKAN takes seconds, and that is where a mistake in a plugin shows.
+    yield Program("site", gunicorn, ROOT, start_seconds=20, environment=environment)
     worker = [str(VENV / "bin/ckan"), "-c", str(INI), "jobs", "worker"]
-    yield Program("worker", worker, ROOT, environment=environment)
+    yield Program("worker", worker, ROOT, start_seconds=20, environment=environment)
 
 
 def _code_version() -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Everything made at run time; git ignores it and `make clean` removes it.
@@ -38,9 +40,20 @@ def exclusive(name: str) -> Iterator[None]:
     """Hold the lock ``.run/<name>.lock``; a second command waits, and a killed one leaves nothing behind."""
     make_run_directory()
     with (RUN / f"{name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"Waiting: another command works on the {name} of this checkout …", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        patience = time.monotonic() + 3
+        while not try_lock(lock):
+            if time.monotonic() > patience:
+                print(f"Waiting: another command works on the {name} of this checkout …", flush=True)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                break
+            time.sleep(0.05)
         yield
+
+
+def try_lock(file: TextIO) -> bool:
+    """Lock an open file until it is closed or the process ends; False when another process holds it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

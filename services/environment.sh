@@ -17,3 +17,13 @@ if [ -r "$system_authorities" ]; then
     export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-$system_authorities}"
 fi
 unset system_authorities
+
+# Everything here talks to this machine, and a proxy would only stand in between.
+case ",${no_proxy:-}," in
+*,127.0.0.1,*) ;;
+*) export no_proxy="${no_proxy:+$no_proxy,}127.0.0.1,localhost" ;;
+esac
+export NO_PROXY="$no_proxy"
+
+# pyright: run the node that was installed with it, and do not ask the network for a newer pyright.
+export PYRIGHT_PYTHON_GLOBAL_NODE=off PYRIGHT_PYTHON_IGNORE_WARNINGS=1

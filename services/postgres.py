@@ -1,4 +1,4 @@
-"""PostgreSQL: one cluster for this checkout. Root runs it as Debian's user `postgres`, since it refuses root."""
+"""PostgreSQL: one cluster for this checkout. Root runs it as Debian's user `postgres`, as it insists."""
 
 from __future__ import annotations
 

@@ -44,6 +44,8 @@ class Program:
     user: str | None = None
     stop_signal: str = "TERM"
     stop_seconds: int = 20
+    #: One that ends sooner than this has not started, and is not started again: its log says why.
+    start_seconds: int = 2
     autostart: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -57,8 +59,8 @@ class Program:
             "directory": str(self.directory),
             "environment": _environment(self.environment),
             "autostart": str(self.autostart).lower(),
-            "startsecs": "1",
-            "startretries": "2",
+            "startsecs": str(self.start_seconds),
+            "startretries": "0",
             "stopsignal": self.stop_signal,
             "stopwaitsecs": str(self.stop_seconds),
             # gunicorn's and the job worker's children must not survive a kill.

@@ -6,7 +6,6 @@ do not meet. What a run left is there to look at until the next process takes th
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TextIO
 import redis
 
 from services import databases, ini, solr
-from services.checkout import ROOT, RUN, exclusive, write_private
+from services.checkout import ROOT, RUN, exclusive, try_lock, write_private
 from services.progress import Failure
 from services.redis import DATABASES
 from services.settings import Settings
@@ -47,7 +46,6 @@ def take(settings: Settings) -> Sandbox:
     options = ini.service_options(settings, database=name, redis_number=number) | ini.directory_options(
         directory
     )
-    options["ckan.plugins"] = ini.test_plugins()  # TEMPORARY
     path = directory / "ckan.ini"
     write_private(path, ini.text(options, base=ROOT / "test.ini"))
     with exclusive("test-template"):
@@ -60,12 +58,9 @@ def take(settings: Settings) -> Sandbox:
 def _claim() -> tuple[int, TextIO]:
     for number in range(1, LIMIT + 1):
         claim = (DIRECTORY / f"{number}.lock").open("w")
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            claim.close()
-            continue
-        return number, claim
+        if try_lock(claim):
+            return number, claim
+        claim.close()
     raise Failure(
         f"All {LIMIT} test sandboxes are taken.", "end test runs that hang, and start fewer workers."
     )
@@ -84,7 +79,6 @@ def _template(settings: Settings) -> str:
     unfinished = f"{TEMPLATE_PREFIX}unfinished"
     databases.create(settings, unfinished)
     options = ini.service_options(settings, database=unfinished, redis_number=LIMIT)
-    options["ckan.plugins"] = ini.test_plugins()  # TEMPORARY
     path = DIRECTORY / "template.ini"
     write_private(path, ini.text(options, base=ROOT / "test.ini"))
     databases.upgrade(path, log="test-template")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
 import secrets
 import socket
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from services.checkout import RUN, write_private
+from services.progress import Failure
 
 PATH = RUN / "services.json"
 #: Tried first. None is the usual port of its program, which may serve somebody else on this machine.
 FIRST_CHOICE = {"postgres": 5442, "redis": 6389, "solr": 8993}
+#: The others. Below the range from which the system gives outgoing connections a port at any moment.
+OTHERS = range(20000, 32000)
 HOST = "127.0.0.1"
 
 
@@ -36,10 +40,17 @@ class Settings:
 
     def settle_port(self, service: str) -> None:
         """Make sure that ``service``, which is not running now, has a port that it can open."""
-        port = self.ports.get(service, FIRST_CHOICE[service])
-        if not is_free(port) or port in (p for name, p in self.ports.items() if name != service):
-            port = any_free_port()
-        self.ports[service] = port
+        others_of_ours = {port for name, port in self.ports.items() if name != service}
+        saved = self.ports.get(service, FIRST_CHOICE[service])
+        # At random, so that two checkouts that start at the same time do not choose alike.
+        for port in (saved, *random.sample(OTHERS, 100)):
+            if port not in others_of_ours and is_free(port):
+                self.ports[service] = port
+                return
+        raise Failure(
+            f"No free port was found for {service} on {HOST}.",
+            f"see which programs hold {saved} and those from {OTHERS.start} to {OTHERS.stop} (`ss -ltnp`).",
+        )
 
     def database_url(self, database: str) -> str:
         return f"postgresql://ckan:{self.password}@{HOST}:{self.ports['postgres']}/{database}"
@@ -60,9 +71,3 @@ def is_free(port: int, host: str = HOST) -> bool:
         except OSError:
             return False
     return True
-
-
-def any_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]

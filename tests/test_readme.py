@@ -16,7 +16,12 @@ ROWS = re.findall(r"^(\S.*?) {2,}(\S+\.py) +(\S+\.py)$", TABLE, re.MULTILINE)
 
 
 def test_the_table_is_read():
-    site = {"org": "o", "url": "u", "lfs": "l", **{n: {"token": "t"} for n in ("sysadmin", "editor", "reader")}}
+    site = {
+        "org": "o",
+        "url": "u",
+        "lfs": "l",
+        **{n: {"token": "t"} for n in ("sysadmin", "editor", "reader")},
+    }
     assert len(ROWS) >= len(Story(site).steps())
 
 

@@ -197,7 +197,6 @@ def _cached(path: Path, parse: Callable[[Path, bytes], _Key]) -> _Key:
             status = os.fstat(file.fileno())
             content = file.read(1 << 16)
     except FileNotFoundError:
-        _cache.pop(path, None)
         raise MissingKey(path) from None
     except OSError as error:
         raise UnusableKey(

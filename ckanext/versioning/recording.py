@@ -66,7 +66,8 @@ def start() -> None:
         event.listen(model.Session, "before_commit", _record_pending, insert=True)
         event.listen(model.Session, "after_transaction_end", _forget_pending)
         _Start.listening = True
-    with model.meta.engine.connect() as connection:
+    engine: Any = model.meta.engine
+    with engine.connect() as connection:
         _Start.tables_present = tables.tables_present(connection)
     if not _Start.tables_present:
         log.error(_TABLES_MISSING)

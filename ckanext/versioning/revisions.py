@@ -88,13 +88,12 @@ def listing(
     released = sa.exists().where(
         tables.release.c.package_id == r.c.package_id, tables.release.c.seq == r.c.seq
     )
-    by_seq = {"order_by": r.c.seq}
     seen = (
         sa.select(
             r,
             released.label("released"),
-            sa.func.lag(r.c.seq).over(**by_seq).label("previous"),
-            sa.func.lead(r.c.changeset).over(**by_seq).label("next_changeset"),
+            sa.func.lag(r.c.seq).over(order_by=r.c.seq).label("previous"),
+            sa.func.lead(r.c.changeset).over(order_by=r.c.seq).label("next_changeset"),
         )
         .where(visible(package_id, who))
         .subquery()

@@ -37,7 +37,7 @@ def public_key_of(jwk: dict[str, str]) -> Any:
 
 
 def verified(token: str, jwks: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Header and claims of a token whose signature fits a key of the set (RFC 7515 §5.2); raises otherwise."""
+    """Header and claims of a token, if its signature fits a key of the set (RFC 7515 §5.2)."""
     signed, _, signature = token.rpartition(".")
     header, claims = (json.loads(decode64(part)) for part in signed.split("."))
     (jwk,) = [jwk for jwk in jwks["keys"] if jwk["kid"] == header["kid"]]

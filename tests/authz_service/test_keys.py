@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -125,6 +126,18 @@ def test_a_directory_that_cannot_be_written(tmp_path):
         keys.generate(file, "EdDSA")
 
 
+def test_a_full_disk_leaves_nothing_behind(directory, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(UnusableKey, match="No space left"):
+            keys.generate(directory, "EdDSA")
+    assert list(directory.iterdir()) == []
+    assert keys.generate(directory, "EdDSA")
+
+
 # --- loading ----------------------------------------------------------------------------------------------
 
 
@@ -149,6 +162,12 @@ def test_loaded_once_and_again_when_the_file_changed(directory):
     (directory / "other").replace(path)
     (directory / "current.pub.pem").unlink()
     assert keys.load(directory).kid == keys.thumbprint(other.public_key()) != first.kid
+
+    # Same inode, same size: written over in place, a second later.
+    third = ed25519.Ed25519PrivateKey.generate()
+    write(path, third)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 10**9))
+    assert keys.load(directory).kid == keys.thumbprint(third.public_key())
 
     path.unlink()
     with pytest.raises(MissingKey):
@@ -210,6 +229,29 @@ def test_other_files_are_refused_and_not_quoted(directory, content):
         with pytest.raises(UnusableKey, match="PEM") as raised:
             load(directory)
         assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        (rsa.generate_private_key(65537, 1024), "at least 2048"),
+        (dsa.generate_private_key(2048), "RSA, P-256 or Ed25519"),
+    ],
+)
+def test_public_keys_of_another_kind_are_refused_with_the_reason(directory, key, reason):
+    directory.mkdir(parents=True)
+    pem = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    (directory / "current.pub.pem").write_bytes(pem)
+    with pytest.raises(UnusableKey, match=reason):
+        keys.load_public(directory)
+
+
+def test_a_file_that_cannot_be_read(directory):
+    (directory / "current.pem").mkdir(parents=True)
+    with pytest.raises(UnusableKey, match=r"current\.pem.*may read it"):
+        keys.load(directory)
 
 
 def test_a_private_key_in_place_of_the_public_one_is_refused(directory):

@@ -111,6 +111,32 @@ def test_what_is_refused_with_the_scope_in_the_error(text):
     assert str(raised.value).isprintable()
 
 
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("ds:foo:", "list of actions is empty"),
+        ("ds:foo:meta:", "list of actions is empty"),
+        ("ds:foo:read,", "each action must"),
+        ("ds:foo:read,*", "'*' stands for all"),
+        ("ds:foo bar:read", "blank"),
+        ("ds:foo:read\n", "blank"),
+        ("ds::read", "ref is empty"),
+        ("ds:foo:a:b:c", "5 parts"),
+        ("ds:../foo:read", "'.' and '..'"),
+        ("ds:org//foo:read", "none may be empty"),
+        ("ds:a/b/c/d/e:read", "more than 4 segments"),
+        ("ds:" + 101 * "a" + ":read", "longer than 100"),
+        ("ds:" + 3000 * "a", "longer than 2048"),
+        ("DS:foo:read", "its type must"),
+        ("ds:foo:Meta:read", "its subscope must"),
+    ],
+)
+def test_the_error_says_which_rule_is_broken(text, rule):
+    with pytest.raises(MalformedScope) as raised:
+        Scope.from_string(text)
+    assert rule in raised.value.problem
+
+
 @pytest.mark.parametrize("value", [None, 7, ["ds:foo:read"], b"ds:foo:read"])
 def test_only_text_is_a_scope(value):
     with pytest.raises(MalformedScope):
@@ -149,6 +175,7 @@ def test_wildcards_are_the_same_as_leaving_out():
         ("ds", "foo", ["read"], ""),
         ("ds:x", "foo", ["read"]),
         (None, "foo", ["read"]),
+        ("ds", "foo", [f"action{number}" for number in range(400)]),
     ],
 )
 def test_a_scope_that_could_not_be_printed_cannot_be_built(arguments):

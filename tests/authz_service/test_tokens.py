@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 from datetime import datetime, timedelta, timezone
-from typing import get_args
+from typing import Any, get_args
 from uuid import UUID
 
 import jwt
@@ -35,15 +35,28 @@ UPDATE = AuthorizedScope(Scope("obj", "ns/foo/*", ["update", "read"]))
 ALICE = tokens.User("id-of-alice", "alice", "Alice Example")
 
 
-def mint(*authorized, key=KEY, audience=AUDIENCE, lifetime=900, user=ALICE, now=NOW):
+def mint(
+    *authorized: AuthorizedScope,
+    key: keys.SigningKey = KEY,
+    audience: str | None = AUDIENCE,
+    lifetime: int = 900,
+    user: tokens.User | None = ALICE,
+    now: datetime | None = NOW,
+) -> tokens.MintedToken:
     return tokens.mint(
         key, authorized or [READ], issuer=ISSUER, audience=audience, lifetime=lifetime, user=user, now=now
     )
 
 
-def verify(token, keyring=None, issuer=ISSUER, audience=AUDIENCE, max_lifetime=900, now=NOW):
+def verify(
+    token: str,
+    keyring: Any = None,
+    issuer: str = ISSUER,
+    audience: str | None = AUDIENCE,
+    now: datetime = NOW,
+) -> tokens.VerifiedToken:
     ring = {KEY.kid: KEY.public} if keyring is None else keyring
-    return tokens.verify(token, ring, issuer, audience, max_lifetime, now)
+    return tokens.verify(token, ring, issuer, audience, 900, now)
 
 
 def forge(header=None, key=KEY, **claims):
@@ -375,5 +388,5 @@ def test_any_change_of_a_character_is_refused(position, character):
         found = verify(changed)
     except InvalidToken:
         return
-    # The last character of a part has bits that base64 does not use; the content is then still the signed one.
+    # The last character of a part has bits that base64 does not use: what it says is then still the same.
     assert found == verify(GOOD)

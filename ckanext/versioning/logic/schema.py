@@ -15,9 +15,9 @@ MAX_LIMIT = 1000
 def dataset_revision_list() -> dict[str, Any]:
     return {
         "id": [tk.get_validator("not_missing"), _text],
-        "all": [tk.get_validator("default")(False), tk.get_validator("boolean_validator")],
-        "limit": [tk.get_validator("default")(LIMIT), _number(MAX_LIMIT)],
-        "before_seq": [tk.get_validator("ignore_empty"), _number()],
+        "all": [_default(False), tk.get_validator("boolean_validator")],
+        "limit": [_default(LIMIT), _number(MAX_LIMIT)],
+        "before_seq": [tk.get_validator("ignore_missing"), _number()],
     }
 
 
@@ -32,9 +32,9 @@ def dataset_release_create() -> dict[str, Any]:
     return {
         "dataset": [tk.get_validator("not_missing"), _text],
         "name": [tk.get_validator("not_missing"), _text],
-        "description": [tk.get_validator("default")(""), _text],
+        "description": [_default(""), _text],
         "title": [tk.get_validator("ignore_empty"), _text],
-        "revision_ref": [tk.get_validator("default")("head"), _text],
+        "revision_ref": [_default("head"), _text],
     }
 
 
@@ -47,6 +47,11 @@ def package_show_revision() -> dict[str, Any]:
         "id": [tk.get_validator("not_missing"), _text],
         "revision_ref": [tk.get_validator("not_missing"), _text],
     }
+
+
+def _default(value: Any) -> Any:
+    make: Any = tk.get_validator("default")
+    return make(value)
 
 
 def _text(value: Any) -> str:

@@ -1,11 +1,11 @@
 """Alembic environment, run by ``ckan db upgrade -p versioning``."""
 
 from alembic import context
-from sqlalchemy import create_engine, pool
+from sqlalchemy import engine_from_config, pool
 
 from ckanext.versioning.model import TABLES
 
-engine = create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=pool.NullPool)
+engine = engine_from_config(context.config.get_section("alembic") or {}, poolclass=pool.NullPool)
 with engine.connect() as connection:
     context.configure(
         connection=connection,

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ckanext.authz_service import keys
+
+
+@pytest.fixture(scope="session")
+def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a key, made once: what is tested with it does not depend on which key it is."""
+    directory = tmp_path_factory.mktemp("keys")
+    keys.generate(directory, "ES256")
+    return directory
+
+
+@pytest.fixture
+def with_key(keys_dir: Path, ckan_config, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The site has a signing key."""
+    monkeypatch.setitem(ckan_config, "ckanext.authz_service.keys_dir", str(keys_dir))
+    return keys_dir
+
+
+@pytest.fixture
+def without_key(tmp_path: Path, ckan_config, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The site has a directory for keys with nothing in it."""
+    monkeypatch.setitem(ckan_config, "ckanext.authz_service.keys_dir", str(tmp_path))
+    return tmp_path

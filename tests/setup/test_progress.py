@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from services import progress
+from services.progress import Failure
+
+
+def test_a_failed_program_tells_its_last_words_and_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "LOG", tmp_path)
+    code = "print('first'); [print(n) for n in range(100)]; raise SystemExit('the disk is full')"
+    with pytest.raises(Failure) as caught:
+        progress.run([sys.executable, "-c", code], log="step", advice="make room.")
+    told = str(caught.value)
+    assert "ended with status 1" in told
+    assert "the disk is full" in told
+    assert "first" not in told
+    assert told.endswith("What to do: make room.")
+
+
+def test_a_step_is_one_line_with_its_seconds(capsys):
+    with progress.step("Counting"):
+        pass
+    assert capsys.readouterr().out == "Counting … 0.0 s\n"
+
+
+def test_a_failed_step_is_one_line_too(capsys):
+    with pytest.raises(ZeroDivisionError), progress.step("Dividing"):
+        _ = 1 / 0
+    assert capsys.readouterr().out == "Dividing … failed\n"

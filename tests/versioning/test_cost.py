@@ -1,0 +1,82 @@
+"""What recording adds to a save, counted in SQL statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from ckan import model, plugins
+from ckan.tests import factories
+from sqlalchemy import event
+
+from tests.versioning import recorded
+from tests.versioning.recorded import call
+
+pytestmark = pytest.mark.usefixtures("with_plugins")
+
+#: Of a save that makes a revision: lock, head, states, user, clock, bodies, revision, ended and new states …
+OURS = 9
+#: … and the snapshot: resources, tags, groups, organisation, relationships in both directions.
+SNAPSHOT = 6
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """The SQL sent to the database in this block."""
+    sent: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        sent.append(statement)
+
+    event.listen(model.meta.engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(model.meta.engine, "before_cursor_execute", note)
+
+
+def added(action: Callable[[int], None]) -> int:
+    """Statements that recording adds to *action*, which is called with 0, 1, 2 to do three like things."""
+    action(0)  # fills caches
+    with statements() as recording:
+        action(1)
+    plugins.unload("versioning")
+    try:
+        with statements() as plain:
+            action(2)
+    finally:
+        plugins.load("versioning")
+    return len(recording) - len(plain)
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_change_of_the_dataset(count: int):
+    dataset = factories.Dataset(resources=[{"url": f"http://x/{n}"} for n in range(count)])
+    cost = added(lambda turn: call("package_patch", id=dataset["id"], title=f"title {turn}"))
+    assert cost <= OURS + SNAPSHOT - 2  # no state ends or begins
+    assert len(recorded.revisions(dataset["id"])) == 3
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_change_of_every_resource(count: int):
+    dataset: Any = factories.Dataset(resources=[{"url": f"http://x/{n}"} for n in range(count)])
+
+    def change(turn: int) -> None:
+        resources = [{**r, "name": f"{turn}"} for r in dataset["resources"]]
+        call("package_patch", id=dataset["id"], resources=resources)
+
+    assert added(change) <= OURS + SNAPSHOT
+    head = recorded.newest(dataset["id"])
+    assert len(head.summary["resources"]["metadata"]) == count
+
+
+def test_a_save_that_changes_nothing_and_is_not_even_committed():
+    dataset = factories.Dataset()
+    assert added(lambda turn: call("package_patch", id=dataset["id"], title=dataset["title"])) == 0
+
+
+def test_a_save_of_something_else():
+    user = factories.User()
+    assert added(lambda turn: call("user_patch", id=user["id"], fullname=f"name {turn}")) == 0

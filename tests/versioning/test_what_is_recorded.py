@@ -1,0 +1,327 @@
+"""Which writes make a revision, what it says, and which make none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from ckan import model
+from ckan.tests import factories, helpers
+
+from ckanext.versioning import model as tables
+from tests.versioning import recorded
+from tests.versioning.recorded import call
+
+pytestmark = pytest.mark.usefixtures("with_plugins")
+
+Dataset = dict[str, Any]
+NOTHING: dict[str, Any] = {
+    "fields": [],
+    "extras": [],
+    "resources": {"added": [], "removed": [], "metadata": [], "bytes": [], "moved": []},
+}
+
+
+def summary(*fields: str, extras: list[str] | None = None, **resources: list[str]) -> dict[str, Any]:
+    return {
+        "fields": sorted(fields),
+        "extras": extras or [],
+        "resources": {**NOTHING["resources"], **resources},
+    }
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    """Three links a, b, c; an extra, a tag; in an organisation."""
+    organization = factories.Organization()
+    return factories.Dataset(
+        owner_org=organization["id"],
+        extras=[{"key": "k", "value": "1"}],
+        tags=[{"name": "rain"}],
+        resources=[{"name": name, "url": f"http://x/{name}.csv"} for name in "abc"],
+    )
+
+
+def rid(dataset: Dataset, place: int) -> str:
+    return dataset["resources"][place]["id"]
+
+
+def package(dataset: Dataset) -> Any:
+    return model.Package.get(dataset["id"])
+
+
+def test_a_new_dataset_is_revision_one(dataset: Dataset):
+    (row,) = recorded.revisions(dataset["id"])
+    assert (row.seq, row.parent_id) == (1, None)
+    ids = [rid(dataset, place) for place in range(3)]
+    assert row.summary == summary(added=ids)
+    assert [state.resource_id for state in recorded.states(dataset["id"], 1)] == ids
+    recorded.assert_chain_holds(dataset["id"])
+
+
+def _resource_create(d: Dataset) -> dict[str, Any]:
+    new = call("resource_create", package_id=d["id"], url="http://x/new", name="new")
+    return summary(added=[new["id"]])
+
+
+def _orm_script(d: Dataset) -> dict[str, Any]:
+    package(d).title = "by a script"
+    model.repo.commit()
+    return summary("title")
+
+
+def _orm_resource_of_collection(d: Dataset) -> dict[str, Any]:
+    new = model.Resource(url="http://x/orm")
+    owner = package(d)
+    owner.resources_all.append(new)
+    model.repo.commit()
+    return summary(added=[new.id])
+
+
+def _moved_to_another_dataset(d: Dataset) -> dict[str, Any]:
+    other = factories.Dataset()
+    model.Resource.get(rid(d, 2)).package_id = other["id"]  # pyright: ignore[reportOptionalMemberAccess]
+    model.repo.commit()
+    assert recorded.newest(other["id"]).summary == summary(added=[rid(d, 2)])
+    return summary(removed=[rid(d, 2)])
+
+
+def _member_create(d: Dataset) -> dict[str, Any]:
+    group = factories.Group()
+    call("member_create", id=group["id"], object=d["id"], object_type="package", capacity="public")
+    return summary("groups")
+
+
+def _deferred_commit(d: Dataset) -> dict[str, Any]:
+    context = {"defer_commit": True, "return_id_only": True}
+    helpers.call_action("package_patch", context, id=d["id"], title="deferred")
+    assert len(recorded.revisions(d["id"])) == 1
+    model.repo.commit()
+    return summary("title")
+
+
+def _move_to_organization(d: Dataset) -> dict[str, Any]:
+    call("package_owner_org_update", id=d["id"], organization_id=factories.Organization()["id"])
+    return summary("owner_org")
+
+
+def _bulk_private(d: Dataset) -> dict[str, Any]:
+    call("bulk_update_private", datasets=[d["id"]], org_id=d["owner_org"])
+    return summary("private")
+
+
+def _revise(d: Dataset) -> dict[str, Any]:
+    call("package_revise", match={"id": d["id"]}, update={"notes": "n"}, update__resources__1__name="B")
+    return summary("notes", metadata=[rid(d, 1)])
+
+
+def _delete_first(d: Dataset) -> dict[str, Any]:
+    call("resource_delete", id=rid(d, 0))
+    return summary(removed=[rid(d, 0)])
+
+
+def _update(d: Dataset) -> dict[str, Any]:
+    call("package_update", **{**d, "title": "T", "resources": d["resources"][:2]})
+    return summary("title", removed=[rid(d, 2)])
+
+
+def does(action: str, changed: dict[str, Any], **data: Any) -> Callable[[Dataset], dict[str, Any]]:
+    def run(dataset: Dataset) -> dict[str, Any]:
+        call(action, id=dataset["id"], **data)
+        return changed
+
+    return run
+
+
+def to_first(action: str, **data: Any) -> Callable[[Dataset], dict[str, Any]]:
+    def run(dataset: Dataset) -> dict[str, Any]:
+        call(action, id=rid(dataset, 0), **data)
+        return summary(metadata=[rid(dataset, 0)])
+
+    return run
+
+
+def _reorder(d: Dataset) -> dict[str, Any]:
+    call("package_resource_reorder", id=d["id"], order=[rid(d, 2), rid(d, 0), rid(d, 1)])
+    return summary(moved=[rid(d, 2)])
+
+
+CHANGES: dict[str, Callable[[Dataset], dict[str, Any]]] = {
+    "package_update": _update,
+    "package_patch": does("package_patch", summary("title", "notes"), title="T", notes="n"),
+    "package_patch extras": does(
+        "package_patch", summary(extras=["k", "l"]), extras=[{"key": "l", "value": "1"}]
+    ),
+    "package_patch tags": does("package_patch", summary("tags"), tags=[{"name": "sun"}]),
+    "package_patch private": does("package_patch", summary("private"), private=True),
+    "package_patch name": does("package_patch", summary("name"), name="renamed-for-revision-test"),
+    "package_revise": _revise,
+    "package_delete": does("package_delete", summary("state")),
+    "resource_create": _resource_create,
+    "resource_update": to_first("resource_update", url="http://x/other", name="a"),
+    "resource_patch": to_first("resource_patch", custom="field"),
+    "resource_delete": _delete_first,
+    "package_resource_reorder": _reorder,
+    "package_owner_org_update": _move_to_organization,
+    "bulk_update_private": _bulk_private,
+    "member_create": _member_create,
+    "defer_commit": _deferred_commit,
+    "a script": _orm_script,
+    "a script that adds a resource": _orm_resource_of_collection,
+    "a script that gives a resource away": _moved_to_another_dataset,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_a_change_is_one_revision(dataset: Dataset, change: Callable[[Dataset], dict[str, Any]]):
+    expected = change(dataset)
+    rows = recorded.revisions(dataset["id"])
+    assert [row.seq for row in rows] == [1, 2]
+    assert rows[1].summary == expected
+    shown = helpers.call_action("package_show", {"use_cache": False}, id=dataset["id"])
+    assert [s.resource_id for s in recorded.states(dataset["id"], 2)] == [r["id"] for r in shown["resources"]]
+    recorded.assert_chain_holds(dataset["id"])
+
+
+def test_member_delete_is_a_revision(dataset: Dataset):
+    group = factories.Group()
+    member = {"id": group["id"], "object": dataset["id"], "object_type": "package"}
+    call("member_create", capacity="public", **member)
+    call("member_delete", **member)
+    assert [row.summary["fields"] for row in recorded.revisions(dataset["id"])[1:]] == [
+        ["groups"],
+        ["groups"],
+    ]
+
+
+def test_deletion_is_recorded_as_deleted_and_reactivation_as_active(dataset: Dataset):
+    call("package_delete", id=dataset["id"])
+    call("package_patch", id=dataset["id"], state="active")
+    states = [call("package_show", id=dataset["id"], revision_ref=ref)["state"] for ref in ("r1", "r2", "r3")]
+    assert states == ["active", "deleted", "active"]
+
+
+def test_a_dataset_made_with_an_earlier_ones_name_has_its_own_history():
+    first = factories.Dataset(name="one-name-twice")
+    call("dataset_purge", id=first["id"])
+    second = factories.Dataset(name="one-name-twice")
+    assert [row.seq for row in recorded.revisions(second["id"])] == [1]
+
+
+def test_purging_removes_the_history_and_the_same_id_starts_afresh(dataset: Dataset):
+    call("package_patch", id=dataset["id"], title="T")
+    call("dataset_release_create", dataset=dataset["id"], name="v1")
+    assert recorded.row_counts(dataset["id"]) == [2, 3, 5, 1]
+    call("dataset_purge", id=dataset["id"])
+    assert recorded.row_counts(dataset["id"]) == [0, 0, 0, 0]
+    factories.Dataset(id=dataset["id"])
+    (row,) = recorded.revisions(dataset["id"])
+    assert (row.seq, row.parent_id) == (1, None)
+
+
+def test_a_dataset_from_before_the_plugin_begins_with_its_first_change(dataset: Dataset):
+    for table in tables.TABLES:
+        model.Session.execute(sa.delete(table).where(table.c.package_id == dataset["id"]))
+    model.Session.commit()
+    call("package_patch", id=dataset["id"], title="T")
+    (row,) = recorded.revisions(dataset["id"])
+    assert row.seq == 1
+    assert call("package_show", id=dataset["id"], revision_ref="r1")["title"] == "T"
+
+
+def _same_patch(d: Dataset) -> None:
+    call("package_patch", id=d["id"], title=d["title"])
+
+
+def _same_update(d: Dataset) -> None:
+    call("package_update", **d)
+
+
+def _view(d: Dataset) -> None:
+    model.Session.add(model.ResourceView(resource_id=rid(d, 0), title="v", view_type="image_view", order=0))
+    model.repo.commit()
+
+
+def _collaborator(d: Dataset) -> None:
+    user = factories.User()
+    model.Session.add(model.PackageMember(package_id=d["id"], user_id=user["id"], capacity="editor"))
+    model.repo.commit()
+
+
+def _organization_renamed(d: Dataset) -> None:
+    call("organization_patch", id=d["owner_org"], title="Other", name="renamed-organization")
+
+
+def _metadata_modified(d: Dataset) -> None:
+    package(d).metadata_modified = sa.func.now()
+    model.repo.commit()
+
+
+def _savepoint_rolled_back(d: Dataset) -> None:
+    savepoint = model.Session.begin_nested()
+    package(d).title = "never"
+    model.Session.flush()
+    savepoint.rollback()
+    model.Session.commit()
+
+
+def _datastore_flags(d: Dataset) -> None:
+    call("resource_patch", id=rid(d, 0), datastore_active=True)
+
+
+def _validation(d: Dataset) -> None:
+    call("resource_patch", id=rid(d, 0), validation_status="success", validation_timestamp="2026-01-01")
+
+
+NO_CHANGES: dict[str, Callable[[Dataset], None]] = {
+    "a patch with the same values": _same_patch,
+    "an update with what was shown": _same_update,
+    "a view": _view,
+    "a collaborator": _collaborator,
+    "an organisation renamed": _organization_renamed,
+    "metadata_modified alone": _metadata_modified,
+    "a savepoint rolled back": _savepoint_rolled_back,
+    "datastore flags": _datastore_flags,
+    "a validation report": _validation,
+}
+
+
+@pytest.mark.parametrize("action", NO_CHANGES.values(), ids=NO_CHANGES.keys())
+def test_no_content_changed_no_revision(dataset: Dataset, action: Callable[[Dataset], None]):
+    action(dataset)
+    assert len(recorded.revisions(dataset["id"])) == 1
+    # And nothing was left behind: the next change is the only one that the next revision names.
+    call("package_patch", id=dataset["id"], notes="n")
+    assert recorded.newest(dataset["id"]).summary == summary("notes")
+    assert len(recorded.revisions(dataset["id"])) == 2
+
+
+def test_renaming_a_group_is_no_change_of_its_datasets():
+    group = factories.Group()
+    dataset = factories.Dataset(groups=[{"id": group["id"]}])
+    call("group_patch", id=group["id"], title="Other", description="d")
+    call("package_patch", id=dataset["id"], title=dataset["title"])
+    assert len(recorded.revisions(dataset["id"])) == 1
+
+
+def test_values_that_jsonb_could_not_hold_are_kept():
+    odd = {"deep": [{"": None}], "float": 1.0, "integer": 12345678901234567890, "large": 1e22, "nul": "a\0b"}
+    dataset = factories.Dataset(resources=[{"url": "http://x", "odd": odd}])
+    call("package_patch", id=dataset["id"], title="T")
+    shown = call("package_show", id=dataset["id"], revision_ref="r1")["resources"][0]["odd"]
+    assert repr(shown) == repr(odd)  # 1.0 == 1
+    recorded.assert_chain_holds(dataset["id"])
+
+
+def test_only_what_changed_is_written(dataset: Dataset):
+    before = recorded.row_counts(dataset["id"])
+    call("resource_patch", id=rid(dataset, 1), name="B")
+    # One revision; one state of a resource; the bodies of the dataset and of that resource; no release.
+    assert [now - then for now, then in zip(recorded.row_counts(dataset["id"]), before, strict=True)] == [
+        1,
+        1,
+        2,
+        0,
+    ]
