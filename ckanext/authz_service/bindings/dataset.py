@@ -52,7 +52,7 @@ def parse_ref(ref: str) -> dict[str, str | None]:
     if not slash:
         return {"id": first, "organization_id": None}
     if "/" in rest:
-        raise ValueError("its ref must be <dataset>, <organization>/<dataset>, <organization>/ or that and *")
+        raise ValueError("its ref must be <dataset>, <org>/<dataset>, <org>/ or <org>/*")
     return {"id": rest or None, "organization_id": first}
 
 
