@@ -9,6 +9,41 @@ from pathlib import Path
 from services.checkout import ROOT
 from services.settings import Settings
 
+#: CKAN 2.11 looks for these sections in the very file it is started with, not in one that it uses.
+LOGGING = """
+[loggers]
+keys = root, ckan, ckanext
+
+[handlers]
+keys = console
+
+[formatters]
+keys = generic
+
+[logger_root]
+level = WARNING
+handlers = console
+
+[logger_ckan]
+level = INFO
+handlers =
+qualname = ckan
+
+[logger_ckanext]
+level = DEBUG
+handlers =
+qualname = ckanext
+
+[handler_console]
+class = StreamHandler
+args = (sys.stderr,)
+level = NOTSET
+formatter = generic
+
+[formatter_generic]
+format = %(asctime)s %(levelname)-5.5s [%(name)s] %(message)s
+"""
+
 
 def service_options(settings: Settings, *, database: str, redis_number: int) -> dict[str, str]:
     """What keeps one CKAN apart from others on the same services; the database's name is its site id."""
@@ -35,7 +70,7 @@ def text(options: Mapping[str, str], *, base: Path | None = None) -> str:
     first = {"use": f"config:{base}" if base else "egg:ckan"}
     # CKAN's reader expands %(name)s.
     lines = [f"{name} = {value.replace('%', '%%')}" for name, value in {**first, **options}.items()]
-    return "\n".join(["[app:main]", *lines, ""])
+    return "\n".join(["[app:main]", *lines, LOGGING])
 
 
 def test_plugins() -> str:

@@ -5,9 +5,11 @@ CKAN's pytest plugin loads `--ckan-ini` in `pytest_sessionstart`, so that is dec
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ckan.plugins import core as plugins_core
 
 from ckanext.authz_service import keys
 from ckanext.external_storage.lfs import capability
@@ -15,6 +17,8 @@ from services import lifecycle, sandbox
 from services.progress import Failure
 from services.sandbox import Sandbox
 from services.settings import Settings
+
+pytest_plugins = ["tests.proof"]
 
 #: Held until the process ends, because the claim on a sandbox is an open file.
 SANDBOX = pytest.StashKey[Sandbox]()
@@ -35,3 +39,16 @@ def pytest_configure(config: pytest.Config) -> None:
     capability.generate(Path(box.options["ckanext.external_storage.capability_secret_file"]))
     config.stash[SANDBOX] = box
     config.option.ckan_ini = str(box.ini)
+
+
+@pytest.fixture
+def provide_plugin(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, type], None]:
+    """Offer a class as a plugin of this name, as if it were installed. (CKAN has this from 2.12 on.)"""
+    offered: dict[str, type] = {}
+    installed = plugins_core._get_service
+    monkeypatch.setattr(
+        plugins_core,
+        "_get_service",
+        lambda name: offered[name](name=name) if name in offered else installed(name),
+    )
+    return offered.__setitem__

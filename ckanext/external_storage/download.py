@@ -37,19 +37,22 @@ def object_response(
     response.call_on_close(file.close)  # also where nothing of it is sent
     try:
         return response.make_conditional(
-            _without_other_ranges(environ), accept_ranges=True, complete_length=size
+            _with_one_range(environ, size), accept_ranges=True, complete_length=size
         )
     except RequestedRangeNotSatisfiable:
         response.close()
         return Response(status=416, headers={"Content-Range": f"bytes */{size}"})
 
 
-def _without_other_ranges(environ: dict[str, Any]) -> dict[str, Any]:
+def _with_one_range(environ: dict[str, Any], size: int) -> dict[str, Any]:
     """A range that is malformed, or several at once, is ignored (RFC 9110 §14.2): the whole file is right."""
     ranges = parse_range_header(environ.get("HTTP_RANGE"))
-    if ranges and ranges.units == "bytes" and len(ranges.ranges) == 1:
-        return environ
-    return {key: value for key, value in environ.items() if key != "HTTP_RANGE"}
+    if not ranges or ranges.units != "bytes" or len(ranges.ranges) != 1:
+        return {key: value for key, value in environ.items() if key != "HTTP_RANGE"}
+    first = ranges.ranges[0][0]
+    if first is not None and first < -size:  # more from the end than there is: all of it (§14.1.2)
+        return {**environ, "HTTP_RANGE": "bytes=0-"}
+    return environ
 
 
 def content_disposition(filename: str | None) -> str:

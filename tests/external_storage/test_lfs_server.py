@@ -90,7 +90,7 @@ def test_a_body_without_length_is_refused(portal, data):
     editor, dataset = editor_and_dataset()
     (answer,) = portal.batch(dataset, portal.write_token(editor, dataset), "upload", pointer(data))
     action = answer["actions"]["upload"]
-    portal.app.client.put(
+    portal.client.put(
         path(action["href"]),
         headers=action["header"],
         environ_overrides={"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True},
@@ -238,12 +238,12 @@ def test_unknown_addresses_answer_json(portal, address):
 
 def test_cookies_open_nothing(portal, data):
     """A page of another site can make a browser send cookies, never the Authorization header."""
-    editor, dataset = editor_and_dataset()
-    portal.app.post(
-        f"/lfs/{dataset['organization']['name']}/{dataset['name']}.git/info/lfs/objects/batch",
-        data=json.dumps({"operation": "upload", "objects": [pointer(data)]}),
-        headers={"Cookie": f"ckan={editor['token']}"},
-        status=401,
-    )
-    portal.app.set_session_user(editor["id"])
-    portal.batch(dataset, "", "upload", pointer(data), status=401)
+    editor = factories.UserWithToken(password="correct horse")
+    organization = factories.Organization(users=[{"name": editor["name"], "capacity": "editor"}])
+    dataset = factories.Dataset(owner_org=organization["id"])
+    url = f"/lfs/{organization['name']}/{dataset['name']}.git/info/lfs/objects/batch"
+    body = json.dumps({"operation": "upload", "objects": [pointer(data)]})
+    form = {"login": editor["name"], "password": "correct horse"}
+    portal.client.post("/user/login", data=form, follow_redirects=False, status=302)
+    assert editor["name"] in portal.client.get("/dashboard/datasets").text
+    portal.client.post(url, data=body, status=401)

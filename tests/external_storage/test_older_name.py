@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from ckan import model, plugins
 from ckan.exceptions import CkanConfigurationException
 
+import services.ini
 from tests.portal import editor_and_dataset
 
 OLD_NAME = pytest.mark.ckan_config("ckan.plugins", "authz_service blob_storage")
@@ -31,13 +32,11 @@ def test_works_like_the_new_one(portal):
 def old_site(pytestconfig, tmp_path: Path) -> Path:
     """The ini file of a site that uses the older names."""
     ini = tmp_path / "ckan.ini"
-    ini.write_text(
-        f"""[app:main]
-use = config:{pytestconfig.option.ckan_ini}
-ckan.plugins = authz_service blob_storage
-ckanext.blob_storage.storage_namespace = old-bucket
-"""
-    )
+    options = {
+        "ckan.plugins": "authz_service blob_storage",
+        "ckanext.blob_storage.storage_namespace": "old-bucket",
+    }
+    ini.write_text(services.ini.text(options, base=Path(pytestconfig.option.ckan_ini)))
     return ini
 
 

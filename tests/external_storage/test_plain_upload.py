@@ -22,7 +22,7 @@ def data() -> bytes:
 
 def post(portal, action, user, data, filename="data.csv", /, key="upload", status=200, **fields):
     """A multipart request, as ckanapi sends it."""
-    response = portal.app.client.post(
+    response = portal.client.post(
         f"/api/3/action/{action}",
         data={**fields, key: (io.BytesIO(data), filename)},
         headers={"Authorization": user["token"]} if user else {},
@@ -113,7 +113,7 @@ def test_the_form_without_javascript(portal, data):
     page = portal.get(f"/dataset/{dataset['id']}/resource/new", editor)
     assert 'name="upload"' in page.text
     form = {"save": "go-dataset-complete", "id": "", "url_type": "upload", "url": "", "name": "Table"}
-    portal.app.client.post(
+    portal.client.post(
         f"/dataset/{dataset['id']}/resource/new",
         data={**form, "upload": (io.BytesIO(data), "table.csv")},
         headers={"Authorization": editor["token"]},

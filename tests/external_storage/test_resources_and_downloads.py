@@ -57,7 +57,7 @@ def test_download_continues_where_it_stopped(portal, data):
     response = portal.get(url, headers={"Range": "bytes=5-", "If-Range": f'"{oid_of(data)}"'}, status=206)
     assert response.data == data[5:]
     assert response.headers["Content-Range"] == f"bytes 5-{len(data) - 1}/{len(data)}"
-    head = portal.app.client.head(f"/dataset/{dataset['id']}/resource/{url.split('/')[-3]}/download")
+    head = portal.client.head(f"/dataset/{dataset['id']}/resource/{url.split('/')[-3]}/download")
     assert (head.data, head.headers["Content-Length"]) == (b"", str(len(data)))
 
 

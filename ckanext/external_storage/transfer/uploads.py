@@ -100,7 +100,7 @@ def open_uploads(
     connection.execute(
         insert(table).on_conflict_do_nothing(
             index_elements=["user_id", "package_id", "declared_oid", "declared_size"],
-            index_where=table.c.state == "open",
+            index_where=sa.text("state = 'open'"),  # no parameter: many rows go in one statement
         ),
         new,
     )

@@ -1,0 +1,139 @@
+"""kill -9 while bytes come in: what is visible is whole, a second attempt succeeds, and nothing is left over."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+import statistics
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from ckanext.external_storage import model
+from ckanext.external_storage.storage.local import LocalStore
+from ckanext.external_storage.transfer import uploads
+from tests.faults.victims import Nursery
+
+#: More than one chunk of the store, and not always whole ones.
+LARGEST = 3 << 20
+
+
+def content(seed: int) -> bytes:
+    """The same bytes in each process."""
+    chance = random.Random(seed)
+    return chance.randbytes(chance.randint(1, LARGEST))
+
+
+def receive(root: Path, upload: uploads.Upload, seed: int) -> None:
+    """What a victim does."""
+    from ckan.model import meta
+
+    assert meta.engine
+    source = io.BytesIO(content(seed))
+    uploads.receive(meta.engine, LocalStore(root), upload, source, datetime.now(timezone.utc))
+
+
+@dataclass
+class Scene:
+    """One store, and one dataset into which everything is uploaded."""
+
+    engine: sa.Engine
+    root: Path
+    dataset: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def begin(self, seed: int) -> uploads.Upload:
+        data = content(seed)
+        oid = hashlib.sha256(data).hexdigest()
+        with self.engine.begin() as connection:
+            now = datetime.now(timezone.utc)
+            return uploads.open_uploads(connection, "ann", self.dataset, {oid: len(data)}, now)[oid]
+
+    def objects(self) -> dict[str, Any]:
+        """The rows of the objects that the dataset has, by key."""
+        o = model.object
+        query = sa.select(o).join(model.link, model.link.c.oid == o.c.oid)
+        with self.engine.connect() as connection:
+            rows = connection.execute(query.where(model.link.c.package_id == self.dataset)).all()
+        return {row.key: row for row in rows}
+
+    def row(self, oid: str) -> Any:
+        with self.engine.connect() as connection:
+            return connection.execute(sa.select(model.object).where(model.object.c.oid == oid)).first()
+
+    def visible(self) -> Iterator[str]:
+        """Keys of the files that are in place."""
+        for path in (self.root / "objects").rglob("*"):
+            if path.is_file():
+                yield path.relative_to(self.root).as_posix()
+
+    def unfinished(self) -> list[Path]:
+        return list((self.root / "unfinished").glob("*"))
+
+    def assert_whole(self, key: str) -> None:
+        with LocalStore(self.root).open(key) as file:
+            assert hashlib.sha256(file.read()).hexdigest() == Path(key).name.partition(".")[0]
+
+
+@pytest.mark.proof(rounds=(5, 200))
+def test_an_upload_killed_at_any_moment_leaves_all_or_nothing(
+    counts, chance: random.Random, engine: sa.Engine, nursery: Nursery, tmp_path: Path, record_property
+):
+    scene = Scene(engine, tmp_path)
+    usual = statistics.median(
+        nursery.seconds(receive, tmp_path, scene.begin(seed), seed) for seed in chance.sample(range(2**32), 5)
+    )
+    found: Counter[str] = Counter()
+    for seed in chance.sample(range(2**32), counts["rounds"]):
+        upload = scene.begin(seed)
+        before, unfinished = set(scene.visible()), set(scene.unfinished())
+        victim = nursery.start(receive, tmp_path, upload, seed)
+        time.sleep(chance.uniform(0, usual))
+        victim.kill()
+        killed = victim.end().killed
+        row = scene.row(upload.oid)
+        arrived, begun = set(scene.visible()) - before, set(scene.unfinished()) - unfinished
+        assert arrived <= {upload.key}
+        for key in arrived:
+            scene.assert_whole(key)
+        if row is not None:
+            assert (row.key, row.size) == (upload.key, upload.size)
+            assert arrived == {upload.key}
+        assert (row is not None) == (upload.key in scene.objects()), "object and link, or neither"
+        found[_stage(killed, row, arrived, begun)] += 1
+        if chance.random() < 0.5:  # the client comes back
+            again = scene.begin(seed)
+            assert (again == upload) == (row is None)
+            receive(tmp_path, again, seed)
+            assert scene.row(upload.oid)
+    assert found.total() > found["finished"], "no victim was killed in time: nothing was tested"
+    record_property("killed when", dict(found))
+
+    store, later = LocalStore(tmp_path), datetime.now(timezone.utc) + uploads.LIFETIME + timedelta(hours=1)
+    uploads.sweep(engine, store, later)
+    kept = scene.objects()
+    assert set(scene.visible()) == set(kept)
+    assert scene.unfinished() == []
+    for key, row in kept.items():
+        scene.assert_whole(key)
+        assert (tmp_path / key).stat().st_size == row.size
+    uploads.sweep(engine, store, later + uploads.SECOND_DELETE)
+    assert set(scene.visible()) == set(kept)
+
+
+def _stage(killed: bool, row: Any, arrived: set[str], begun: set[Path]) -> str:
+    if not killed:
+        return "finished"
+    if row is not None:
+        return "committed"
+    if arrived:
+        return "file in place, not committed"
+    return "writing the file" if begun else "before the first byte"

@@ -1,0 +1,96 @@
+"""Processes that save one dataset at the same time: each real change is one revision, in one unforked chain."""
+
+from __future__ import annotations
+
+import fcntl
+import random
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ckan.tests import factories
+
+from tests.faults.dataset_history import assert_head_is_the_dataset
+from tests.faults.victims import Nursery
+from tests.versioning import recorded
+
+
+def _call(action: str, **data: Any) -> None:
+    from ckan.plugins import toolkit as tk
+
+    tk.get_action(action)({"ignore_auth": True, "user": ""}, data)
+
+
+def _patch(dataset: dict[str, Any], text: str) -> None:
+    _call("package_patch", id=dataset["id"], title=text)
+
+
+def _overwrite(dataset: dict[str, Any], text: str) -> None:
+    """With the dataset as it was before the round: what others saved meanwhile is lost, but recorded."""
+    _call("package_update", **{**dataset, "notes": text})
+
+
+def _revise(dataset: dict[str, Any], text: str) -> None:
+    _call("package_revise", match={"id": dataset["id"]}, update__resources__0__name=text)
+
+
+def _change_resource(dataset: dict[str, Any], text: str) -> None:
+    _call("resource_patch", id=dataset["resources"][0]["id"], description=text)
+
+
+def _add_resource(dataset: dict[str, Any], text: str) -> None:
+    _call("resource_create", package_id=dataset["id"], url=f"http://example.org/{text}")
+
+
+def _script(dataset: dict[str, Any], text: str) -> None:
+    from ckan import model
+
+    package = model.Package.get(dataset["id"])
+    assert package
+    package.author = text
+    model.repo.commit()
+
+
+KINDS: list[Callable[[dict[str, Any], str], None]] = [
+    _patch,
+    _overwrite,
+    _revise,
+    _change_resource,
+    _add_resource,
+    _script,
+]
+
+
+def write(gate: Path, kind: Callable[[dict[str, Any], str], None], dataset: dict[str, Any], text: str) -> None:
+    """What each process does, as soon as all may."""
+    with gate.open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        kind(dataset, text)
+
+
+@pytest.mark.proof(rounds=(2, 50), writers=(5, 8))
+def test_many_writers_of_one_dataset_make_one_chain(
+    with_plugins, counts, chance: random.Random, nursery: Nursery, tmp_path: Path, record_property
+):
+    dataset = factories.Dataset(resources=[{"url": "http://example.org/a.csv"}])
+    gate = tmp_path / "gate"
+    gate.touch()
+    changes: Counter[str] = Counter()
+    for turn in range(counts["rounds"]):
+        shown = recorded.call("package_show", id=dataset["id"])
+        kinds = [chance.choice(KINDS) for _ in range(counts["writers"])]
+        with gate.open() as closed:
+            fcntl.flock(closed, fcntl.LOCK_EX)
+            writers = [
+                nursery.start(write, gate, kind, shown, f"round {turn}, writer {number}")
+                for number, kind in enumerate(kinds)
+            ]
+        for writer in writers:
+            writer.end()
+        changes.update(kind.__name__.strip("_").replace("_", " ") for kind in kinds)
+        assert len(recorded.revisions(dataset["id"])) == 1 + changes.total()
+        assert_head_is_the_dataset(dataset["id"])
+    recorded.assert_chain_holds(dataset["id"])
+    record_property("saves", dict(changes))

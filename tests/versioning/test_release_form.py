@@ -1,0 +1,121 @@
+"""The form by which editors release a version: who gets it, and that nobody else's page can send it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ckan.tests import factories
+from lxml import html
+
+from tests.portal import Portal, editor_and_dataset
+from tests.versioning.recorded import call
+
+pytestmark = pytest.mark.usefixtures("with_plugins")
+
+
+def address(dataset: dict[str, Any], ref: str = "r1") -> str:
+    return f"/dataset/{dataset['name']}/v/{ref}/release"
+
+
+def opened(portal: Portal, url: str, user: Any) -> dict[str, str]:
+    """The form's fields with their values, the hidden ones too."""
+    document = html.fromstring(portal.get(url, user, status=200).body)
+    (form,) = document.cssselect("form[method=post][action$='/release']")
+    return dict(form.fields)
+
+
+def sent(portal: Portal, url: str, user: Any, fields: dict[str, str], status: int) -> Any:
+    headers = {"Authorization": user["token"]} if user else {}
+    return portal.app.post(url, data=fields, headers=headers, status=status, follow_redirects=False)
+
+
+def releases(dataset: dict[str, Any]) -> list[str]:
+    return [release["name"] for release in call("dataset_release_list", dataset=dataset["id"])]
+
+
+def test_it_releases_the_revision_that_was_shown(portal: Portal):
+    editor, dataset = editor_and_dataset(title="First")
+    fields = opened(portal, address(dataset, "head"), editor)
+    assert fields["name"] == "v1"
+    call("package_patch", id=dataset["id"], title="Meanwhile")
+    fields |= {"title": " Début ", "notes": "one\r\ntwo "}
+    answer = sent(portal, address(dataset), editor, fields, status=302)
+    assert answer.headers["Location"].endswith(f"/dataset/{dataset['name']}/v/v1")
+    (release,) = call("dataset_release_list", dataset=dataset["id"])
+    assert (release["seq"], release["title"], release["description"]) == (1, "Début", "one\ntwo")
+    assert release["author"]["id"] == editor["id"]
+
+
+def test_the_form_names_the_revision_even_if_the_address_moves_on(portal: Portal):
+    editor, dataset = editor_and_dataset()
+    document = html.fromstring(portal.get(address(dataset, "head"), editor).body)
+    (form,) = document.cssselect("form[method=post][action$='/release']")
+    assert form.get("action") == address(dataset, "r1")
+
+
+@pytest.mark.parametrize("token", [None, "", "x", "of another session"])
+def test_only_our_own_page_can_send_it(portal: Portal, token: str | None):
+    editor, dataset = editor_and_dataset()
+    fields = opened(portal, address(dataset), editor)
+    (hidden,) = set(fields) - {"name", "title", "notes"}
+    if token is None:
+        del fields[hidden]
+    elif token == "of another session":  # noqa: S105
+        portal.app.client = portal.app.test_client()
+    else:
+        fields[hidden] = token
+    # With an API token, so that CKAN's own check stands aside.
+    assert "Nothing was released" in sent(portal, address(dataset), editor, fields, status=400).body
+    assert releases(dataset) == []
+
+
+def test_who_may_not_edit_the_dataset_has_no_form(portal: Portal):
+    editor, dataset = editor_and_dataset()
+    fields = opened(portal, address(dataset), editor)
+    reader = factories.UserWithToken()
+    for user in (reader, None):
+        assert "release" not in html.fromstring(
+            portal.get(f"/dataset/{dataset['name']}/v/r1", user).body
+        ).xpath("string(//div[@role='main'])")
+        portal.get(address(dataset), user, status=403)
+        sent(portal, address(dataset), user, fields, status=403)
+    assert releases(dataset) == []
+
+
+def test_what_was_typed_is_there_again_after_a_mistake(portal: Portal):
+    editor, dataset = editor_and_dataset()
+    call("dataset_release_create", dataset=dataset["id"], name="v7")
+    call("package_patch", id=dataset["id"], title="Later")
+    fields = opened(portal, address(dataset, "r2"), editor)
+    assert fields["name"] == "v8"
+    for name, says in (("v7", "already has a release"), ("r9", "another way to name"), ("", "Missing value")):
+        answer = sent(portal, address(dataset, "r2"), editor, {**fields, "name": name, "notes": "Mine"}, 409)
+        document = html.fromstring(answer.body)
+        assert says in document.cssselect("#release-name-problem")[0].text_content()
+        (name_field,) = document.cssselect("#release-name")
+        assert name_field.get("aria-describedby").split()[0] == "release-name-problem"
+        assert document.cssselect("#release-notes")[0].text == "Mine"
+    sent(portal, address(dataset, "r2"), editor, {**fields, "notes": "a\0b"}, 409)
+    assert releases(dataset) == ["v7"]
+
+
+def test_a_version_is_released_once_by_the_form(portal: Portal):
+    editor, dataset = editor_and_dataset()
+    fields = opened(portal, address(dataset), editor)
+    call("dataset_release_create", dataset=dataset["id"], name="by-another")
+    answer = sent(portal, address(dataset), editor, fields, status=302)
+    assert answer.headers["Location"].endswith("/v/by-another")
+    assert "already released as by-another" in portal.get(answer.headers["Location"], editor).body
+    assert releases(dataset) == ["by-another"]
+
+
+@pytest.mark.parametrize(
+    ("last", "suggested"),
+    [("v9", "v10"), ("1.4", "1.5"), ("2026.09", "2026.10"), ("spring", "")],
+)
+def test_the_next_name(portal: Portal, last: str, suggested: str):
+    editor, dataset = editor_and_dataset()
+    call("dataset_release_create", dataset=dataset["id"], name=last)
+    call("package_patch", id=dataset["id"], title="Later")
+    assert opened(portal, address(dataset, "r2"), editor)["name"] == suggested
