@@ -6,19 +6,22 @@ export BASH_ENV := $(CURDIR)/services/environment.sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-CKAN ?= 2.12.0
+DEFAULT_CKAN := $(shell sed -n 's/^DEFAULT_CKAN=//p' services/install)
+CKAN ?= $(DEFAULT_CKAN)
+OTHER_CKAN := $(filter-out $(DEFAULT_CKAN),$(CKAN))
 DEMO_HOST ?= 127.0.0.1
 DEMO_PORT ?= 5050
 WORKERS ?= 2
 TESTS ?= tests
 export CKAN DEMO_HOST DEMO_PORT
 
-BIN := .venv/bin
+# Each version of CKAN has an environment of its own (services/install); services and data are shared.
+BIN := .venv$(addprefix -,$(OTHER_CKAN))/bin
 
 # run one stage of `make test`, so that a failure names itself in the last line and the rest is not started
 stage = printf '\n== %s\n' '$(1)'; $(2) || { printf '\nFAILED: %s (%s)\n' '$(1)' '$(3)' >&2; exit 1; }
 
-.PHONY: help install services demo stop clean test lint types tests format
+.PHONY: help install browser services demo picture stop clean test lint types tests format
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -26,7 +29,7 @@ help: ## this list
 	@echo "Options, as in \`make demo DEMO_PORT=8080\`:"
 	@echo "  DEMO_PORT   port of the demo site ($(DEMO_PORT))"
 	@echo "  DEMO_HOST   address it listens on, and the host in its links ($(DEMO_HOST))"
-	@echo "  CKAN        version of CKAN to install ($(CKAN))"
+	@echo "  CKAN        version of CKAN to work with, here $(CKAN); also tested: 2.11.6"
 	@echo "  PYTHON      interpreter that makes .venv (/usr/bin/python3, or the first python3 in PATH)"
 	@echo "  WORKERS     test processes side by side ($(WORKERS))"
 	@echo "  TESTS       what \`make tests\` runs: paths and any options of pytest ($(TESTS))"
@@ -34,11 +37,17 @@ help: ## this list
 install: ## missing Debian packages (as root), then .venv with CKAN and this distribution
 	@services/install
 
+browser: ## the same, and Chromium for the tests
+	@services/install browser
+
 services: install ## PostgreSQL, Redis and Solr of this checkout
 	@$(BIN)/python -m services start
 
 demo: services ## a site with users and sample data, and the story played on it; it stays running
 	@$(BIN)/python -m demo
+
+picture: browser demo ## docs/versions.png, the picture in the README, from the demo
+	@$(BIN)/python -m demo.picture
 
 stop: ## end everything that this checkout runs; data stays
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m services stop; fi
@@ -46,7 +55,7 @@ stop: ## end everything that this checkout runs; data stays
 clean: ## stop, and forget all data: databases, index, files, logs
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m services clean; else rm -rf .run; fi
 
-test: lint types tests ## everything that must pass: lint, types, all tests with coverage
+test: $(if $(OTHER_CKAN),,lint types) tests ## what must pass: lint, types, all tests; CKAN=2.11.6: all tests there
 
 lint: install ## ruff: rules and layout
 	@$(call stage,ruff check,$(BIN)/ruff check,make format repairs what can be repaired by itself)
@@ -55,7 +64,7 @@ lint: install ## ruff: rules and layout
 types: install ## pyright
 	@$(call stage,pyright,$(BIN)/pyright --warnings,each line above names file and place)
 
-tests: services ## pytest with coverage
+tests: browser services ## pytest with coverage
 	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(TESTS),the summary above names the tests)
 
 format: install ## repair what ruff can repair, lay the files out

@@ -91,7 +91,7 @@ def content(sample: Sample, version: Version) -> bytes:
         original = path.read_bytes()
     except FileNotFoundError:
         raise Failure(
-            f"The sample file {sample.file} is not in .venv/samples.", "`rm -r .venv`, then run again."
+            f"The sample file {path} is missing.", f"`rm -r {VENV.name}`, then run again."
         ) from None
     if version.before is None:
         return original

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Everything made at run time; git ignores it and `make clean` removes it.
 RUN = ROOT / ".run"
 LOG = RUN / "log"
-VENV = ROOT / ".venv"
+#: The environment of this very interpreter: each version of CKAN has one of its own.
+VENV = Path(sys.prefix)
 
 
 def make_run_directory() -> None:

@@ -55,4 +55,4 @@ def clean() -> None:
     postgres.remove()
     processes.remove_socket_directory()
     shutil.rmtree(RUN)
-    print("Removed .run/. The installed programs in .venv/ stay.")
+    print("Removed .run/. The installed programs (.venv*) stay.")

@@ -100,7 +100,7 @@ def _fetch_jars() -> None:
 def _write_core() -> bool:
     spec = find_spec("ckan")
     if spec is None or not spec.submodule_search_locations:
-        raise Failure("CKAN is not installed in .venv.", "run `make install`.")
+        raise Failure("CKAN is not installed for this interpreter.", "run `make install`.")
     schema = (Path(spec.submodule_search_locations[0]) / "config/solr/schema.xml").read_text()
     schema, found = re.subn(r'(<schema\b[^>]*\bname=")ckan-[\d.]+"', rf'\g<1>{SCHEMA_NAME}"', schema, count=1)
     if not found:
