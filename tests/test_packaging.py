@@ -1,0 +1,91 @@
+"""The wheel, installed beside CKAN where nothing of this checkout can be seen, is a working portal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from ckan.tests import factories
+
+import services.ini
+
+ROOT = Path(__file__).parent.parent
+PLUGINS = "authz_service external_storage versioning"
+
+VISIT = """
+import re, sys
+from ckan.cli import load_config
+from ckan.config.middleware import make_app
+import ckanext.versioning
+client = make_app(load_config(sys.argv[1])).test_client()
+page = client.get(sys.argv[2])
+print(page.status_code, ckanext.versioning.__file__)
+print(page.text)
+for asset in re.findall(r'href="(/webassets/versioning/[^"]+)"', page.text):
+    print("asset", client.get(asset).status_code)
+print("keys", client.get("/authz/jwks.json").status_code)
+print("lfs", client.post("/lfs/o/d.git/info/lfs/objects/batch").status_code)
+"""
+
+
+def uv(*command: str | Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "uv", *command], cwd="/", capture_output=True, text=True, check=False
+    )
+    assert not done.returncode, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the source distribution, so that this one is complete, too."""
+    out = tmp_path_factory.mktemp("dist")
+    uv("build", "--quiet", "--out-dir", out, ROOT)
+    (built,) = out.glob("*.whl")
+    return built
+
+
+def test_the_wheel_owns_nothing_but_our_packages(wheel: Path):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "ckanext/__init__.py" not in names
+    tops = {"/".join(name.split("/")[:2]) for name in names if not name.split("/")[0].endswith(".dist-info")}
+    assert tops == {f"ckanext/{plugin}" for plugin in PLUGINS.split()}
+
+
+@pytest.mark.usefixtures("with_plugins")
+def test_installed_elsewhere_it_works(wheel: Path, tmp_path: Path, pytestconfig: pytest.Config):
+    python = tmp_path / "env" / "bin" / "python"
+    uv("venv", "--quiet", "--python", sys.executable, tmp_path / "env")
+    ckan = f"ckan[requirements]=={version('ckan')}"
+    uv("pip", "install", "--quiet", "--python", python, ckan, "setuptools")
+    before = set(uv("pip", "freeze", "--python", python).splitlines())
+    uv("pip", "install", "--quiet", "--python", python, wheel)
+    after = set(uv("pip", "freeze", "--python", python).splitlines())
+    assert before <= after, "nothing that CKAN was installed with is moved"
+    uv("pip", "check", "--python", python)
+
+    ini = tmp_path / "ckan.ini"
+    options = {"ckan.plugins": PLUGINS}
+    ini.write_text(services.ini.text(options, base=Path(pytestconfig.option.ckan_ini)))
+    dataset = factories.Dataset()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COV"))}
+    visit = subprocess.run(
+        [python, "-c", VISIT, ini, f"/dataset/{dataset['name']}/versions"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not visit.returncode, visit.stderr
+    first, *rest = visit.stdout.splitlines()
+    assert first.split()[0] == "200"
+    assert Path(first.split()[1]).is_relative_to(tmp_path)
+    assert dataset["title"] in visit.stdout
+    assert "asset 200" in rest
+    assert rest[-2:] == ["keys 200", "lfs 401"]
