@@ -21,8 +21,9 @@ VISIT = """
 import re, sys
 from ckan.cli import load_config
 from ckan.config.middleware import make_app
+from werkzeug.test import Client
 import ckanext.versioning
-client = make_app(load_config(sys.argv[1])).test_client()
+client = Client(make_app(load_config(sys.argv[1])))
 page = client.get(sys.argv[2])
 print(page.status_code, ckanext.versioning.__file__)
 print(page.text)
