@@ -33,7 +33,7 @@ def program() -> str:
             return found
     raise Failure(
         f"There is no browser: none of {', '.join(names)} was found.",
-        "run `make browser` on a Debian as root, or name a Chromium or Chrome by the environment variable CHROMIUM.",
+        "run `make browser` as root on a Debian, or name a Chromium or Chrome by the variable CHROMIUM.",
     )
 
 

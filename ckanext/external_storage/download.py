@@ -50,8 +50,10 @@ def _with_one_range(environ: dict[str, Any], size: int) -> dict[str, Any]:
     if not ranges or ranges.units != "bytes" or len(ranges.ranges) != 1:
         return {key: value for key, value in environ.items() if key != "HTTP_RANGE"}
     first = ranges.ranges[0][0]
-    if first is not None and first < -size:  # more from the end than there is: all of it (§14.1.2)
+    if first < -size:  # more from the end than there is: all of it (§14.1.2)
         return {**environ, "HTTP_RANGE": "bytes=0-"}
+    if first == 0 and "=-" in environ["HTTP_RANGE"].replace(" ", ""):  # the last 0 bytes: there are none
+        return {**environ, "HTTP_RANGE": f"bytes={size}-"}
     return environ
 
 

@@ -28,7 +28,10 @@ class Actor:
 
 def note(context: Any) -> None:
     """Remember the user of an action for the transaction it runs in."""
-    model.Session().info[USER] = context.get("user")
+    # The user object of the action's own check saves asking the database for it again.
+    user, checked = context.get("user"), context.get("auth_user_obj")
+    known = checked is not None and checked.is_authenticated and user in (checked.name, checked.id)
+    model.Session().info[USER] = checked if known else user
 
 
 def current(session: Any) -> Actor:
@@ -36,16 +39,13 @@ def current(session: Any) -> Actor:
 
     That is the user of the last dataset action in it, else the user of the web request.
     """
-    user = _user(session.info.get(USER))
-    return Actor(user.id if user else None, user.display_name if user else None, _origin())
-
-
-def _user(noted: str | None) -> Any:
-    requester = _requester()
-    if requester is not None and noted in (None, "", requester.name, requester.id):
-        return requester
-    # An anonymous caller's context may hold an IP address, which is nobody's name.
-    return model.User.get(noted) if noted else None
+    noted = session.info.get(USER)
+    if isinstance(noted, str) and noted:
+        # An anonymous caller's context may hold an IP address, which is nobody's name.
+        noted = model.User.get(noted)
+    elif not noted:
+        noted = _requester()
+    return Actor(noted.id if noted else None, noted.display_name if noted else None, _origin())
 
 
 def _requester() -> Any:

@@ -15,7 +15,12 @@ from ckanext.versioning import actor, recording
 @tk.blanket.blueprints
 class VersioningPlugin(plugins.SingletonPlugin):
     plugins.implements(plugins.IConfigurable)
+    plugins.implements(plugins.IConfigurer)
     plugins.implements(plugins.IPackageController, inherit=True)
+
+    def update_config(self, config: Any) -> None:
+        tk.add_template_directory(config, "templates")
+        tk.add_resource("assets", "versioning")
 
     def configure(self, config: Any) -> None:
         recording.start()

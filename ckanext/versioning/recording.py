@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -64,6 +65,7 @@ def start() -> None:
         event.listen(model.Session, "after_flush", _collect)
         # Before core's own listener, which on 2.11 sends the dataset to Solr.
         event.listen(model.Session, "before_commit", _record_pending, insert=True)
+        event.listen(model.Session, "before_commit", _record_late)
         event.listen(model.Session, "after_transaction_end", _forget_pending)
         _Start.listening = True
     engine: Any = model.meta.engine
@@ -108,6 +110,7 @@ def _record_pending(session: Any) -> None:
         _Start.tables_present = tables.tables_present(session)
         if not _Start.tables_present:
             log.warning("Not recorded: %s. %s", ", ".join(sorted(pending)), _TABLES_MISSING)
+            pending.clear()
             return
     for package_id in sorted(pending):  # the same order everywhere: no two savers wait for each other
         try:
@@ -115,6 +118,12 @@ def _record_pending(session: Any) -> None:
         except Exception:
             log.exception("The revision of dataset %s could not be recorded: nothing is saved.", package_id)
             raise
+        pending.discard(package_id)
+
+
+def _record_late(session: Any) -> None:
+    # What other listeners (IDomainObjectModification, say) changed after ours, in the same commit.
+    _record_pending(session)
 
 
 def _forget_pending(session: Any, transaction: Any) -> None:
@@ -132,26 +141,24 @@ def record(session: Any, package_id: str) -> int | None:
     made later, it starts afresh.
     """
     # Read again under the lock: another transaction may have committed since this one read it.
-    package = session.get(model.Package, package_id, with_for_update=True, populate_existing=True)
+    package = session.execute(_LOCKED_PACKAGE, {"of": package_id}).scalar()
+    connection = session.connection()
     if package is None:
-        _purge(session, package_id)
+        for table in tables.TABLES:
+            connection.execute(sa.delete(table).where(table.c.package_id == package_id))
         return None
-    head = _head(session, package_id)
     context: Any = {"model": model, "session": session, "user": "", "ignore_auth": True, "for_edit": True}
     dictized = package_dictize(package, context, include_plugin_data=True)
-    change = changes.compare(snapshot.split(dictized), _known(session, head) if head else None)
+    head = connection.execute(_HEAD, {"of": package_id}).first()
+    known = _known(connection, package_id, head) if head else None
+    change = changes.compare(snapshot.split(dictized), known)
     if change is None:
         return None
-    return _insert(session, package, head, change, actor.current(session))
+    labels = sorted(get_permission_labels().get_dataset_labels(package))
+    return _insert(connection, package_id, head, change, labels, actor.current(session))
 
 
-def _purge(session: Any, package_id: str) -> None:
-    for table in tables.TABLES:
-        session.execute(sa.delete(table).where(table.c.package_id == package_id))
-
-
-def _head(session: Any, package_id: str) -> Any:
-    """The newest revision with what the next one needs to know of it; None if there is none."""
+def _head_query() -> Any:
     r, b, other = tables.revision, tables.metadata_blob, tables.revision.alias()
     opened = (
         sa.select(other.c.created)
@@ -159,49 +166,87 @@ def _head(session: Any, package_id: str) -> Any:
         .order_by(other.c.seq)
         .limit(1)
     )
-    released = (tables.release.c.package_id == r.c.package_id) & (tables.release.c.seq == r.c.seq)
-    query = (
+    named = (tables.release.c.package_id == r.c.package_id) & (tables.release.c.seq == r.c.seq)
+    columns = ("seq", "id", "author_id", "origin", "message", "labels", "created", "changeset")
+    return (
         sa.select(
-            r,
-            b.c.salt,
-            b.c.projection_sha,
-            b.c.body,
-            sa.exists().where(released).label("released"),
+            *(r.c[name] for name in columns),
+            *(b.c.salt, b.c.projection_sha, b.c.body),
+            sa.exists().where(named).label("released"),
             opened.scalar_subquery().label("opened"),
         )
         .join(b, (b.c.package_id == r.c.package_id) & (b.c.sha == r.c.meta_sha))
-        .where(r.c.package_id == package_id)
+        .where(r.c.package_id == sa.bindparam("of"))
         .order_by(r.c.seq.desc())
         .limit(1)
     )
-    return session.execute(query).first()
 
 
-def _known(session: Any, head: Any) -> Known:
+def _states_query() -> Any:
     s, b = tables.resource_state, tables.metadata_blob
-    query = (
-        sa.select(s, b.c.salt, b.c.projection_sha)
-        .join(b, (b.c.package_id == s.c.package_id) & (b.c.sha == s.c.meta_sha))
-        .where(s.c.package_id == head.package_id, s.c.to_seq.is_(None))
-    )
-    resources = {
-        row.resource_id: KnownResource(
-            row.position, row.meta_sha, row.oid, row.size, KnownBlob(row.salt, row.projection_sha)
+    return (
+        sa.select(
+            *(s.c.resource_id, s.c.position, s.c.meta_sha, s.c.oid, s.c.size, b.c.salt, b.c.projection_sha)
         )
-        for row in session.execute(query)
+        .join(b, (b.c.package_id == s.c.package_id) & (b.c.sha == s.c.meta_sha))
+        .where(s.c.package_id == sa.bindparam("of"), s.c.to_seq.is_(None))
+    )
+
+
+def _end_states() -> Any:
+    s = tables.resource_state
+    ended = s.c.resource_id.in_(sa.bindparam("ended", expanding=True))
+    return (
+        sa.update(s)
+        .where(s.c.package_id == sa.bindparam("of"), s.c.to_seq.is_(None), ended)
+        .values(to_seq=sa.bindparam("seq"))
+    )
+
+
+# Made once: putting them together takes longer than running them, and every save does both.
+#: The dataset ``of``, locked, and read anew even if the session has it. NO KEY: two writers who have each
+#: added a resource, and so share the row by its foreign key, must not wait for each other for ever.
+_LOCKED_PACKAGE = (
+    sa.select(model.Package)
+    .where(model.package_table.c.id == sa.bindparam("of"))
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True)
+)
+#: The newest revision of the dataset ``of``, with its body and what the next one needs to know of it.
+_HEAD = _head_query()
+#: The states of its resources, and their bodies' hashes.
+_STATES = _states_query()
+#: Ends the states of the resources ``ended`` at revision ``seq``.
+_END_STATES = _end_states()
+# One clock for all machines that write. Not now(), which is the time when the transaction began.
+_CLOCK = sa.select(sa.func.clock_timestamp())
+_NEW_BLOBS, _NEW_REVISION, _NEW_STATES = (
+    sa.insert(table) for table in (tables.metadata_blob, tables.revision, tables.resource_state)
+)
+
+
+def _known(connection: Any, package_id: str, head: Any) -> Known:
+    resources = {
+        resource_id: KnownResource(position, meta_sha, oid, size, KnownBlob(salt, projection_sha))
+        for resource_id, position, meta_sha, oid, size, salt, projection_sha in connection.execute(
+            _STATES, {"of": package_id}
+        )
     }
     return Known(head.body, KnownBlob(head.salt, head.projection_sha), resources)
 
 
-def _insert(session: Any, package: Any, head: Any, change: Change, who: Actor) -> int:
-    seq = head.seq + 1 if head else 1
-    revision = _revision(session, package, seq, head, change, who)
+def _insert(
+    connection: Any, package_id: str, head: Any, change: Change, labels: list[str], who: Actor
+) -> int:
+    created = connection.execute(_CLOCK).scalar_one()
+    revision = _revision(package_id, head, change, labels, who, created)
+    seq = revision["seq"]
     blobs = [change.dataset, *(state.blob for state in change.resources if state.blob)]
-    session.execute(
-        sa.insert(tables.metadata_blob),
+    connection.execute(
+        _NEW_BLOBS,
         [
             {
-                "package_id": package.id,
+                "package_id": package_id,
                 "sha": blob.sha,
                 "salt": blob.salt,
                 "projection_sha": blob.projection_sha,
@@ -210,18 +255,16 @@ def _insert(session: Any, package: Any, head: Any, change: Change, who: Actor) -
             for blob in blobs
         ],
     )
-    session.execute(sa.insert(tables.revision), [revision])
-    s = tables.resource_state
+    connection.execute(_NEW_REVISION, revision)
     if change.ended:
-        current = (s.c.package_id == package.id) & s.c.to_seq.is_(None)
-        session.execute(sa.update(s).where(current, s.c.resource_id.in_(change.ended)).values(to_seq=seq))
+        connection.execute(_END_STATES, {"of": package_id, "ended": change.ended, "seq": seq})
     states = [state for state in change.resources if not state.kept]
     if states:
-        session.execute(
-            sa.insert(s),
+        connection.execute(
+            _NEW_STATES,
             [
                 {
-                    "package_id": package.id,
+                    "package_id": package_id,
                     "resource_id": state.resource_id,
                     "position": state.position,
                     "meta_sha": state.meta_sha,
@@ -235,18 +278,17 @@ def _insert(session: Any, package: Any, head: Any, change: Change, who: Actor) -
     return seq
 
 
-def _revision(session: Any, package: Any, seq: int, head: Any, change: Change, who: Actor) -> dict[str, Any]:
+def _revision(
+    package_id: str, head: Any, change: Change, labels: list[str], who: Actor, created: datetime
+) -> dict[str, Any]:
     """The row of ``versioning_revision``."""
-    labels = sorted(get_permission_labels().get_dataset_labels(package))
-    # One clock for all machines that write. Not now(), which is the time when the transaction began.
-    created = session.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
     message = None  # there is no way to give one yet, and having none is sealed like any other message
     body = history.seal(history.body_record(change.dataset.sha, [vars(s) for s in change.resources]))
     author = history.seal(history.author_record(who.id, who.name))
     message_seal = history.seal(message)
     row = {
-        "package_id": package.id,
-        "seq": seq,
+        "package_id": package_id,
+        "seq": head.seq + 1 if head else 1,
         "parent_id": head.id if head else None,
         "meta_sha": change.dataset.sha,
         "body_sha": body.sha,

@@ -25,7 +25,7 @@ def create(
     """
     refs.check_release_name(name)
     # No save of this dataset commits between now and the end of the transaction: head stays head.
-    model.Session.get(model.Package, package_id, with_for_update=True)
+    model.Session.get(model.Package, package_id, with_for_update={"key_share": True})
     revision = revisions.find(package_id, who, ref)
     row = {
         "package_id": package_id,

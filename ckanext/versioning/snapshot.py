@@ -38,9 +38,15 @@ DERIVED_RESOURCE_FIELDS = frozenset(
 #: … and the beginnings of more of them (datastore flags, copies made by an archiver).
 DERIVED_RESOURCE_PREFIXES = ("datastore_", "cache_")
 
+_DERIVED_OF_STORED_FILE = DERIVED_RESOURCE_FIELDS | {"hash"}
+_DERIVED_OF_CLASSIC_FILE = _DERIVED_OF_STORED_FILE - {"last_modified"}
+
 #: Above this, JSON numbers are not exact everywhere (RFC 8785 §3.2.2.3).
 _MAX_EXACT = 2**53 - 1
 _OID = re.compile(r"[0-9a-f]{64}")
+
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_ASCII_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -121,9 +127,10 @@ def resource_projection(body: Mapping[str, Any]) -> dict[str, Any]:
     For a stored file ``hash`` is left out: data loaders write it, and the sha256 says more. For a file
     without known sha256, ``last_modified`` is kept: nothing else tells of new bytes.
     """
-    upload = body.get("url_type") == "upload"
-    kept = {"last_modified"} if upload and stored_oid(body) is None else set()
-    dropped = DERIVED_RESOURCE_FIELDS - kept | ({"hash"} if upload else set())
+    if body.get("url_type") != "upload":
+        dropped = DERIVED_RESOURCE_FIELDS
+    else:
+        dropped = _DERIVED_OF_CLASSIC_FILE if stored_oid(body) is None else _DERIVED_OF_STORED_FILE
     return {
         key: value
         for key, value in body.items()
@@ -138,11 +145,11 @@ def canonical_json(value: Any) -> str:
     so nobody ever has to make it again to check a hash. Raises ValueError for NaN and infinities, which
     JSON does not have (CKAN cannot store them either).
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = _JSON.encode(value)
     try:
         text.encode()
     except UnicodeEncodeError:  # half a surrogate pair: no UTF-8, so no place in PostgreSQL but escaped
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return _ASCII_JSON.encode(value)
     return text
 
 

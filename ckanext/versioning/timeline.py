@@ -1,4 +1,4 @@
-"""The list of versions as a page shows it: what each line changed, in words, and which revisions were released.
+"""The list of versions as a page shows it: what each line changed, in words, and what was released.
 
 However many revisions a dataset has, a page is made with the same number of queries, and none of them reads
 more than `SAVES` revisions for a line.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
@@ -106,9 +107,7 @@ def _told(saves: _Saves, names: dict[str, str], translator: words.Translator) ->
     return words.sentences(saves.summary, names, translator, first=saves.oldest == 1)
 
 
-def _saves(
-    package_id: str, who: Viewer, lines: list[dict[str, Any]], before: list[int]
-) -> dict[int, _Saves]:
+def _saves(package_id: str, who: Viewer, lines: list[dict[str, Any]], before: list[int]) -> dict[int, _Saves]:
     """By the number of each line, the visible saves that it stands for: after *before*, of its changeset."""
     if not lines:
         return {}
@@ -137,9 +136,7 @@ def _saves(
     found: dict[int, list[Any]] = {}
     for row in model.Session.execute(query.order_by(save.c.seq.desc())):
         found.setdefault(row.line, []).append(row)
-    return {
-        one["seq"]: _together(found[one["seq"]], after) for one, after in zip(lines, before, strict=True)
-    }
+    return {one["seq"]: _together(found[one["seq"]], after) for one, after in zip(lines, before, strict=True)}
 
 
 def _together(rows: list[Any], before: int) -> _Saves:
@@ -147,7 +144,7 @@ def _together(rows: list[Any], before: int) -> _Saves:
     read, more = rows[:SAVES], len(rows) > SAVES
     seqs = [row.seq for row in rows] if more else [*(row.seq for row in rows), before]
     # A summary says what was different in the revision before, so all of those have to be visible.
-    known = all(older == newer - 1 for newer, older in zip(seqs, seqs[1:], strict=False))
+    known = all(older == newer - 1 for newer, older in pairwise(seqs))
     summary = words.merged(row.summary for row in reversed(read)) if known else None
     return _Saves(len(read), summary, read[-1].seq, more)
 

@@ -1,4 +1,4 @@
-"""Files of a dataset as they were in a revision."""
+"""The plugin's addresses: the pages of `pages`, and files of a dataset as they were in a revision."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import ckantoolkit as tk
 from ckan import plugins
 from flask import Blueprint
 
-from ckanext.versioning import access, errors, reading, revisions
+from ckanext.versioning import access, errors, pages, reading, revisions
 
 blueprint = Blueprint("versioning", __name__)
+blueprint.add_url_rule("/dataset/<id>/versions", view_func=pages.versions)
+blueprint.add_url_rule("/dataset/<id>/v/<ref>", view_func=pages.version)
+blueprint.add_url_rule("/dataset/<id>@<ref>", view_func=pages.at)
+blueprint.add_url_rule("/dataset/<id>/v/<ref>/release", view_func=pages.release, methods=["GET", "POST"])
 
 
 @blueprint.route(

@@ -71,7 +71,7 @@ def sentences(
     >>> nothing = {"added": [], "removed": [], "metadata": [], "moved": []}
     >>> summary = {"fields": ["title"], "extras": [], "resources": {**nothing, "bytes": ["x"]}}
     >>> sentences(summary, {"x": "Prices"}, NullTranslations())
-    ['Changed: title.', 'New file or address for “Prices”.']
+    ['Changed: title.', 'New content for “Prices”.']
     """
     told = []
     if first:
@@ -88,7 +88,7 @@ def sentences(
 
 
 def _listed(ids: Sequence[str], names: Mapping[str, str], translator: Translator) -> str:
-    quoted = [translator.gettext("“{name}”").format(name=names[id]) for id in ids[:NAMED]]
+    quoted = [translator.gettext("“{name}”").format(name=names.get(id, id)) for id in ids[:NAMED]]
     text = ", ".join(quoted)
     if rest := len(ids) - len(quoted):
         return translator.ngettext("{names} and {count} more", "{names} and {count} more", rest).format(
@@ -100,9 +100,7 @@ def _listed(ids: Sequence[str], names: Mapping[str, str], translator: Translator
 #: Kind of change → sentence for that many resources, in the order in which they are told.
 _SENTENCES: dict[str, Callable[[Translator, int], str]] = {
     "added": lambda t, n: t.ngettext("Added the resource {names}.", "Added the resources {names}.", n),
-    "bytes": lambda t, n: t.ngettext(
-        "New file or address for {names}.", "New files or addresses for {names}.", n
-    ),
+    "bytes": lambda t, n: t.ngettext("New content for {names}.", "New content for {names}.", n),
     "metadata": lambda t, n: t.ngettext(
         "Changed the details of {names}.", "Changed the details of {names}.", n
     ),
@@ -117,14 +115,14 @@ def _fields(names: Iterable[str], translator: Translator) -> list[str]:
         "author": _("author"),
         "author_email": _("author"),
         "groups": _("groups"),
-        "license_id": _("licence"),
+        "license_id": _("license"),
         "maintainer": _("maintainer"),
         "maintainer_email": _("maintainer"),
         "name": _("address on this site"),
         "notes": _("description"),
-        "owner_org": _("organisation"),
+        "owner_org": _("organization"),
         "private": _("who may see it"),
-        "state": _("whether it is a draft, published or deleted"),
+        "state": _("status (draft, published or deleted)"),
         "tags": _("tags"),
         "title": _("title"),
         "url": _("source"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 import uuid
@@ -13,27 +11,16 @@ from typing import Any
 
 import pytest
 from ckan.tests import factories
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from demo.client import Client
+from services import chromium
 from services.checkout import LOG, ROOT
 from tests.conftest import SANDBOX
 
 #: Milliseconds for whatever a page has to do; a busy machine takes a while for the first page of a new site.
 PATIENCE = 15_000
 PASSWORD = "correct horse battery"
-
-CHROMIUM = ["chromium", "chromium-browser", "google-chrome"]
-#: Root has no sandbox for it, containers have no GPU, and nothing is to be asked of the internet.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @dataclass(frozen=True)
@@ -87,18 +74,9 @@ def site(request: pytest.FixtureRequest) -> Iterator[LiveSite]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    wanted = [os.environ["CHROMIUM"]] if "CHROMIUM" in os.environ else CHROMIUM
-    program = next((found for name in wanted if (found := shutil.which(name))), None)
-    if program is None:
-        raise RuntimeError(
-            f"No browser for the tests: none of {', '.join(wanted)} is in PATH. Install Debian's package "
-            "`chromium`, or name a Chromium or Chrome by the environment variable CHROMIUM."
-        )
     expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+    with chromium.launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

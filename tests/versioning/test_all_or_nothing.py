@@ -62,6 +62,28 @@ def test_a_failure_that_somebody_swallowed_is_committed_with_its_revision(datase
     assert len(recorded.revisions(other["id"])) == 2
 
 
+class MeddlingPlugin(plugins.SingletonPlugin):
+    """Another plugin, which changes datasets while they are being committed."""
+
+    plugins.implements(plugins.IDomainObjectModification)
+
+    def notify(self, entity: Any, operation: Any) -> None:
+        if isinstance(entity, model.Package) and entity.notes != "meddled":
+            entity.notes = "meddled"
+            model.Session.flush()
+
+
+@pytest.mark.with_plugins({"meddling_plugin": MeddlingPlugin})
+def test_what_another_plugin_changes_during_the_commit_is_recorded_too(dataset: dict[str, Any]):
+    package = model.Package.get(dataset["id"])
+    assert package
+    package.title, package.notes = "T", "ours"
+    model.repo.commit()
+    fields = [row.summary["fields"] for row in recorded.revisions(dataset["id"])[-2:]]
+    assert fields == [["notes", "title"], ["notes"]]
+    assert call("package_show", id=dataset["id"], revision_ref="head")["notes"] == "meddled"
+
+
 def test_the_search_index_fails(dataset: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
     def fail(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("no index")

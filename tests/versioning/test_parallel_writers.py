@@ -34,8 +34,20 @@ def _resource(dataset: dict[str, Any], text: str) -> None:
     call("resource_patch", id=dataset["resources"][0]["id"], description=text)
 
 
+def _new_resource(dataset: dict[str, Any], text: str) -> None:
+    """Its foreign key holds a share of the dataset's row, which another writer may hold too."""
+    resource = model.Resource(url=f"http://x/{text}", package_id=dataset["id"])
+    writer, turn = text.split("-")
+    resource.position = 1 + int(writer) * SAVES + int(turn)
+    model.Session.add(resource)
+    model.Session.flush()
+    model.repo.commit()
+
+
 @pytest.mark.parametrize(
-    "writes", [[_patch], [_script], [_patch, _script, _resource]], ids=["patches", "scripts", "all kinds"]
+    "writes",
+    [[_patch], [_script], [_new_resource], [_patch, _script, _resource, _new_resource]],
+    ids=["patches", "scripts", "new resources", "all kinds"],
 )
 def test_writers_of_one_dataset(app, with_plugins, writes: list[Callable[[dict[str, Any], str], None]]):
     dataset = factories.Dataset(resources=[{"url": "http://x"}])

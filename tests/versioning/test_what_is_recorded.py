@@ -11,6 +11,7 @@ from ckan import model
 from ckan.tests import factories, helpers
 
 from ckanext.versioning import model as tables
+from ckanext.versioning import recording
 from tests.versioning import recorded
 from tests.versioning.recorded import call
 
@@ -94,6 +95,40 @@ def _member_create(d: Dataset) -> dict[str, Any]:
     return summary("groups")
 
 
+def _group_deleted(d: Dataset) -> dict[str, Any]:
+    # One of two memberships goes; that of the other group was there before.
+    groups = [{"id": factories.Group()["id"]} for _ in range(2)]
+    call("package_patch", id=d["id"], groups=groups)
+    _forget_all_but_the_present(d)
+    call("group_delete", id=groups[0]["id"])
+    return summary("groups")
+
+
+def _tag_deleted(d: Dataset) -> dict[str, Any]:
+    vocabulary = call("vocabulary_create", name=f"v-{d['id']}", tags=[{"name": "xx"}])
+    tags = [{"name": "xx", "vocabulary_id": vocabulary["id"]}]
+    call("package_patch", id=d["id"], tags=tags)
+    _forget_all_but_the_present(d)
+    call("tag_delete", id="xx", vocabulary_id=vocabulary["id"])
+    return summary("tags")
+
+
+def _relationship(d: Dataset) -> dict[str, Any]:
+    other = factories.Dataset()
+    call("package_relationship_create", subject=d["id"], object=other["id"], type="depends_on")
+    assert len(recorded.revisions(other["id"])) == 1
+    return summary("relationships_as_subject")
+
+
+def _forget_all_but_the_present(d: Dataset) -> None:
+    """Begin the dataset's history anew with the state it has now."""
+    for table in tables.TABLES:
+        model.Session.execute(sa.delete(table).where(table.c.package_id == d["id"]))
+    model.Session.commit()
+    recording.record(model.Session(), d["id"])
+    model.Session.commit()
+
+
 def _deferred_commit(d: Dataset) -> dict[str, Any]:
     context = {"defer_commit": True, "return_id_only": True}
     helpers.call_action("package_patch", context, id=d["id"], title="deferred")
@@ -166,6 +201,9 @@ CHANGES: dict[str, Callable[[Dataset], dict[str, Any]]] = {
     "package_resource_reorder": _reorder,
     "package_owner_org_update": _move_to_organization,
     "bulk_update_private": _bulk_private,
+    "group_delete": _group_deleted,
+    "tag_delete": _tag_deleted,
+    "package_relationship_create": _relationship,
     "member_create": _member_create,
     "defer_commit": _deferred_commit,
     "a script": _orm_script,

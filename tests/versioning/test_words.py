@@ -39,13 +39,13 @@ def told(change: dict[str, Any], **options: Any) -> list[str]:
         (summary(added="a"), ["Added the resource “File A”."]),
         (summary(added="ab"), ["Added the resources “File A”, “File B”."]),
         (summary(removed="abcd"), ["Removed the resources “File A”, “File B”, “File C” and 1 more."]),
-        (summary(bytes="abcde"), ["New files or addresses for “File A”, “File B”, “File C” and 2 more."]),
+        (summary(bytes="abcde"), ["New content for “File A”, “File B”, “File C” and 2 more."]),
         (
             summary(["title"], added="a", bytes="b", metadata="c", removed="d", moved="a"),
             [
                 "Changed: title.",
                 "Added the resource “File A”.",
-                "New file or address for “File B”.",
+                "New content for “File B”.",
                 "Changed the details of “File C”.",
                 "Removed the resource “File D”.",
                 "Put the resources into another order.",

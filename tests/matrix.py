@@ -1,0 +1,149 @@
+"""Who may do what: every action of ours, for each role, on each kind of dataset. A new action gets a row here.
+
+A row says whom the action answers, by the state of the dataset it is called on, and how it refuses everybody
+else. tests/test_matrix.py plays all of it, and fails for an action of ours that has no row. Core's actions
+that we chain keep core's own rules; those that get a parameter of ours have a row for that parameter.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ckantoolkit as tk
+from ckan.tests import factories
+
+STATES = ("public", "private", "draft", "deleted")
+#: Users by what they are in the dataset's organisation; a "stranger" is an editor of another one.
+ROLES = ("anonymous", "reader", "stranger", "member", "editor", "admin", "sysadmin")
+
+EVERYBODY = frozenset(ROLES)
+INSIDERS = frozenset({"member", "editor", "admin", "sysadmin"})
+WRITERS = frozenset({"editor", "admin", "sysadmin"})
+
+#: Whom something answers, by the dataset's state.
+Whom = Mapping[str, frozenset[str]]
+
+READ: Whom = {"public": EVERYBODY, "private": INSIDERS, "draft": INSIDERS, "deleted": INSIDERS}
+WRITE: Whom = dict.fromkeys(STATES, WRITERS)
+#: Files of a deleted dataset are nobody's to move until it is restored.
+READ_FILES: Whom = {**READ, "deleted": frozenset()}
+WRITE_FILES: Whom = {**WRITE, "deleted": frozenset()}
+ALWAYS: Whom = dict.fromkeys(STATES, EVERYBODY)
+
+# How an action ends. A refusal must not tell who may not read the dataset that it exists.
+ANSWERED = "answered"
+NOT_FOUND = "404"
+FORBIDDEN = "403"
+NOTHING_GRANTED = "nothing granted"
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """``data`` makes the action's input for a dataset (as `package_show` gives it).
+
+    Whoever is not in ``whom`` is told ``readers_are_told`` if they may read the dataset, and
+    ``others_are_told`` if not.
+    """
+
+    action: str
+    data: Callable[[dict[str, Any]], dict[str, Any]]
+    whom: Whom
+    readers_are_told: str = FORBIDDEN
+    others_are_told: str = NOT_FOUND
+    #: Tells rows of one action apart.
+    case: str = ""
+
+    def expected(self, state: str) -> dict[str, str]:
+        """Role → how the action ends."""
+        return {role: self._ending(role, state) for role in ROLES}
+
+    def _ending(self, role: str, state: str) -> str:
+        if role in self.whom[state]:
+            return ANSWERED
+        return self.readers_are_told if role in READ[state] else self.others_are_told
+
+
+def _asks_for(case: str, scope: str, whom: Whom) -> Row:
+    """A token is never refused; it is empty where nothing may be done."""
+    return Row(
+        "authz_authorize",
+        lambda dataset: {"scopes": scope.format(org=dataset["organization"]["name"], name=dataset["name"])},
+        whom,
+        readers_are_told=NOTHING_GRANTED,
+        others_are_told=NOTHING_GRANTED,
+        case=case,
+    )
+
+
+TABLE = [
+    # authz_service
+    Row("authz_public_key", lambda dataset: {}, ALWAYS),
+    _asks_for("to read metadata", "ds:{name}:read", READ),
+    _asks_for("to change metadata", "ds:{name}:update", WRITE),
+    # external_storage
+    _asks_for("to read files", "obj:{org}/{name}/*:read", READ_FILES),
+    _asks_for("to bring files", "obj:{org}/{name}/*:write", WRITE_FILES),
+    # versioning
+    Row("dataset_revision_list", lambda dataset: {"id": dataset["id"]}, READ),
+    Row("dataset_revision_show", lambda dataset: {"id": dataset["name"], "ref": "head"}, READ),
+    Row("dataset_release_list", lambda dataset: {"dataset": dataset["id"]}, READ),
+    Row(
+        "dataset_release_create",
+        lambda dataset: {"dataset": dataset["id"], "name": f"v{next(_numbers)}"},
+        WRITE,
+    ),
+    Row(
+        "package_show",
+        lambda dataset: {"id": dataset["id"], "revision_ref": "head"},
+        READ,
+        case="an old version",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A user for each role, and a dataset of one organisation for each state."""
+
+    users: Mapping[str, str]
+    datasets: Mapping[str, dict[str, Any]]
+
+    def call(self, row: Row, role: str, state: str) -> str:
+        """How the row's action ends for that role on that dataset."""
+        context: Any = {"user": self.users[role], "ignore_auth": False}
+        try:
+            answer = tk.get_action(row.action)(context, row.data(self.datasets[state]))
+        except tk.ObjectNotFound:
+            return NOT_FOUND
+        except tk.NotAuthorized:
+            return FORBIDDEN
+        if row.action == "authz_authorize" and not answer["granted_scopes"]:
+            return NOTHING_GRANTED
+        return ANSWERED
+
+
+def make_site() -> Site:
+    users = {role: factories.User()["name"] for role in ROLES}
+    users |= {"anonymous": "", "sysadmin": factories.Sysadmin()["name"]}
+    factories.Organization(users=[{"name": users["stranger"], "capacity": "editor"}])
+    roles = ("member", "editor", "admin")
+    organization = factories.Organization(users=[{"name": users[r], "capacity": r} for r in roles])
+    fields: dict[str, dict[str, Any]] = {
+        "public": {},
+        "private": {"private": True},
+        "draft": {"state": "draft"},
+        "deleted": {"state": "deleted"},
+    }
+    datasets = {state: factories.Dataset(owner_org=organization["id"], **fields[state]) for state in STATES}
+    assert {state: (d["state"], d["private"]) for state, d in datasets.items()} == {
+        "public": ("active", False),
+        "private": ("active", True),
+        "draft": ("draft", False),
+        "deleted": ("deleted", False),
+    }
+    return Site(users, datasets)
