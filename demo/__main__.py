@@ -14,8 +14,9 @@ import requests
 from demo import accounts, samples, site
 from demo.client import Client, Refused
 from demo.site import Address
-from services.checkout import LOG, ROOT, exclusive
-from services.progress import Failure, exit_with, step
+from services import ini
+from services.checkout import LOG, ROOT, exclusive, write_private
+from services.progress import Failure, exit_with, run, step
 from services.settings import Settings
 
 
@@ -30,6 +31,7 @@ def main() -> None:
             people = accounts.ensure(address)
         with step("Sample datasets"), _told_with_the_site_log():
             samples.publish_all(Client(address.url, address.lfs, people["editor"]["token"]), people["org"])
+            _publish_before(people["org"], people["editor"]["name"])
         _play_story()
     _print_entrance(address, people)
 
@@ -53,6 +55,18 @@ def _told_with_the_site_log() -> Iterator[None]:
             "the site's log above should show the reason. What was done stays, `make demo` goes on.",
             LOG / "site.log",
         ) from None
+
+
+def _publish_before(org: str, editor: str) -> None:
+    """A dataset whose file CKAN's own FileStore took in, with our plugins switched off."""
+    without = site.DIRECTORY / "before.ini"
+    write_private(without, ini.text({"ckan.plugins": ""}, base=site.INI))
+    run(
+        [sys.executable, "-m", "demo.before", samples.BEFORE.stem, samples.BEFORE, org, editor],
+        log="demo-before",
+        advice="the traceback above shows why CKAN did not take the file.",
+        environment={**os.environ, "CKAN_INI": str(without)},
+    )
 
 
 def _play_story() -> None:

@@ -17,6 +17,8 @@ from services.checkout import VENV
 from services.progress import Failure
 
 FILES = VENV / "samples" / "vega_datasets" / "_data"
+#: The file of a dataset, called like it, that is older than the plugins (demo/before.py).
+BEFORE = FILES / "airports.csv"
 
 
 @dataclass(frozen=True)

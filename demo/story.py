@@ -16,7 +16,7 @@ from typing import Any
 import requests
 
 from demo.client import TIMEOUT, Client, Refused
-from demo.samples import FILES
+from demo.samples import BEFORE, FILES
 from services.checkout import RUN
 
 
@@ -53,6 +53,8 @@ class Story:
             ("Wrong bytes are refused and leave nothing", self.wrong_bytes),
             ("A token for one dataset does not open another", self.other_dataset),
             ("An interrupted download goes on where it stopped", self.resume),
+            ("A file that comes with the save itself is stored like any other", self.plain_upload),
+            ("A file from before the plugins came is still there, its dataset can be edited", self.before),
         ]
 
     def token(self) -> None:
@@ -149,6 +151,27 @@ class Story:
         )
         expect(rest.status_code == 206, f"the second request answered {rest.status_code}")
         expect(sha256(start + rest.content) == sha256(self.new), "the two parts are not the file")
+
+    def plain_upload(self) -> None:
+        resource = self.editor.http.post(
+            f"{self.editor.url}/api/action/resource_create",
+            data={"package_id": self.name, "name": "Sent by a form"},
+            files={"upload": ("weather.csv", self.old)},
+            headers={"Authorization": self.editor.token or ""},
+            timeout=TIMEOUT,
+        ).json()["result"]
+        expect(resource.get("sha256") == sha256(self.old), f"the resource says {resource.get('sha256')}")
+        content = self.reader.http.get(resource["url"], timeout=TIMEOUT).content
+        expect(sha256(content) == sha256(self.old), f"the download has sha256 {sha256(content)}")
+
+    def before(self) -> None:
+        name, content = BEFORE.stem, BEFORE.read_bytes()
+        (resource,) = self.editor.action("package_show", id=name)["resources"]
+        expect(not resource.get("sha256"), "the file is not one of CKAN's own FileStore")
+        for notes in ("", f"Edited by {self.name}."):
+            self.editor.action("package_patch", id=name, notes=notes)
+            found = self.reader.http.get(resource["url"], timeout=TIMEOUT).content
+            expect(sha256(found) == sha256(content), f"the download has sha256 {sha256(found)}")
 
     # What steps share.
 

@@ -86,7 +86,8 @@ def test_from_the_dataset_to_the_file_of_its_first_version(visitor: Page, datase
     expect(visitor.get_by_text(hashlib.sha256(FIRST).hexdigest())).to_be_visible()
 
     visitor.get_by_role("link", name="Go to the current version").click()
-    expect(visitor.get_by_role("heading", name="Cities and towns", level=1)).to_be_visible()
+    content = visitor.get_by_role("main")
+    expect(content.get_by_role("heading", name="Cities and towns", level=1)).to_be_visible()
 
 
 def test_with_the_keyboard_alone(visitor: Page, dataset: Published):

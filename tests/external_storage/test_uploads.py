@@ -6,6 +6,7 @@ import hashlib
 import io
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -128,35 +129,35 @@ def test_a_put_may_be_repeated(engine, store, dataset, data):
     assert upload.key not in dead_keys(engine)
 
 
-@pytest.mark.parametrize(
-    "users", [["ann"] * 6, ["ann", "bob", "cem", "dee", "eve", "fay"]], ids=["one", "many"]
-)
-def test_uploads_side_by_side_end_with_one_object(engine, store, data, users):
+def send_at_once(engine, store, data, writers: list[tuple[str, str]]) -> None:
+    """Each writer, a user and a dataset, brings the same bytes, and all begin to send together."""
+    ready = threading.Barrier(len(writers))
+
+    def send_when_ready(writer: tuple[str, str]) -> None:
+        user, dataset = writer
+        upload = begin(engine, dataset, data, user)
+        ready.wait(60)
+        uploads.receive(engine, store, upload, io.BytesIO(data), NOW)
+
+    with ThreadPoolExecutor(len(writers)) as pool:
+        list(pool.map(send_when_ready, writers))
+
+
+@pytest.mark.proof(rounds=(2, 100), writers=(5, 8))
+@pytest.mark.parametrize("who", ["one user", "many users"])
+def test_uploads_side_by_side_end_with_one_object(engine, store, chance, counts, who):
     """Every writer's dataset gets its link; the one key that is kept can be read."""
-    names = [str(uuid.uuid4()) for _ in users]
-    if len(set(users)) == 1:
-        names = names[:1] * len(users)
-    ready, failures = threading.Barrier(len(users)), []
-
-    def run(user: str, name: str) -> None:
-        try:
-            upload = begin(engine, name, data, user)
-            ready.wait(10)
-            uploads.receive(engine, store, upload, io.BytesIO(data), NOW)
-        except Exception as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=pair) for pair in zip(users, names, strict=True)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
-    kept = {linked(engine, name, data).key for name in names}
-    assert len(kept) == 1
-    with store.open(kept.pop()) as file:
-        assert file.read() == data
-    assert len(files(store)) == 1
+    for turn in range(1, counts["rounds"] + 1):
+        data = chance.randbytes(chance.randint(1, 3 << 20))
+        writers = [(f"user {number}", str(uuid.uuid4())) for number in range(counts["writers"])]
+        if who == "one user":
+            writers = writers[:1] * len(writers)
+        send_at_once(engine, store, data, writers)
+        kept = {linked(engine, dataset, data).key for _, dataset in writers}
+        assert len(kept) == 1
+        with store.open(kept.pop()) as file:
+            assert file.read() == data
+        assert len(files(store)) == turn
 
 
 def test_an_upload_that_ended_takes_no_bytes(engine, store, dataset, data):
