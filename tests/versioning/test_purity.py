@@ -6,7 +6,9 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("module", ["changes", "errors", "hashing", "history", "refs", "snapshot"])
+@pytest.mark.parametrize(
+    "module", ["changes", "errors", "fields", "hashing", "history", "refs", "snapshot", "words"]
+)
 def test_the_core_needs_neither_ckan_nor_a_database(module: str):
     program = (
         f"import sys, ckanext.versioning.{module}\n"

@@ -1,0 +1,22 @@
+"""The picture in the README, which `make picture` takes from the demo."""
+
+from __future__ import annotations
+
+import re
+
+from demo.picture import MAX_BYTES, PICTURE, SIZE
+from services.checkout import ROOT
+
+
+def test_it_is_what_the_readme_shows():
+    picture = re.search(r"^\.\. image:: (\S+)\n   :alt: \S", (ROOT / "README.rst").read_text(), re.MULTILINE)
+    assert picture
+    assert ROOT / picture[1] == PICTURE
+
+
+def test_it_is_a_png_of_that_size_and_small():
+    content = PICTURE.read_bytes()
+    assert content.startswith(b"\x89PNG")
+    width, height = (int.from_bytes(content[place : place + 4], "big") for place in (16, 20))
+    assert (width, height) == (SIZE["width"], SIZE["height"])
+    assert len(content) < MAX_BYTES
