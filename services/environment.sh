@@ -27,3 +27,7 @@ export NO_PROXY="$no_proxy"
 
 # pyright: run the node that was installed with it, and do not ask the network for a newer pyright.
 export PYRIGHT_PYTHON_GLOBAL_NODE=off PYRIGHT_PYTHON_IGNORE_WARNINGS=1
+
+# CKAN lets these override its ini file. Left in, they would turn the tests and the demo loose on another site.
+for name in $(compgen -e CKAN_ || true); do unset "$name"; done
+unset name

@@ -5,6 +5,7 @@ CKAN's pytest plugin loads `--ckan-ini` in `pytest_sessionstart`, so that is dec
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,9 @@ SANDBOX = pytest.StashKey[Sandbox]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # CKAN lets these override its ini file: the tests would run on another site's data.
+    for name in [name for name in os.environ if name.startswith("CKAN_")]:
+        del os.environ[name]
     settings = Settings.load()
     if settings is None or not lifecycle.all_answer(settings):
         raise pytest.UsageError(
