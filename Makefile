@@ -13,6 +13,7 @@ DEMO_HOST ?= 127.0.0.1
 DEMO_PORT ?= 5050
 WORKERS ?= 2
 TESTS ?= tests
+FIGURE ?=
 export CKAN DEMO_HOST DEMO_PORT
 
 # Each version of CKAN has an environment of its own (services/install); services and data are shared.
@@ -21,7 +22,7 @@ BIN := .venv$(addprefix -,$(OTHER_CKAN))/bin
 # run one stage of `make test`, so that a failure names itself in the last line and the rest is not started
 stage = printf '\n== %s\n' '$(1)'; $(2) || { printf '\nFAILED: %s (%s)\n' '$(1)' '$(3)' >&2; exit 1; }
 
-.PHONY: help install browser services demo picture stop clean test lint types tests format
+.PHONY: help install browser services demo picture stop clean test lint types tests proof bench format
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -32,7 +33,8 @@ help: ## this list
 	@echo "  CKAN        version of CKAN to work with, here $(CKAN); also tested: 2.11.6"
 	@echo "  PYTHON      interpreter that makes .venv (/usr/bin/python3, or the first python3 in PATH)"
 	@echo "  WORKERS     test processes side by side ($(WORKERS))"
-	@echo "  TESTS       what \`make tests\` runs: paths and any options of pytest ($(TESTS))"
+	@echo "  FIGURE      what \`make bench\` measures: names of modules in bench/figures (all)"
+	@echo "  TESTS       what \`make tests\` and \`make proof\` run: paths and any options of pytest ($(TESTS))"
 
 install: ## missing Debian packages (as root), then .venv with CKAN and this distribution
 	@services/install
@@ -66,6 +68,12 @@ types: install ## pyright
 
 tests: browser services ## pytest with coverage
 	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(TESTS),the summary above names the tests)
+
+proof: services ## fault, race and fuzz tests with their full counts, some minutes; writes docs/proof
+	@$(call stage,proof,$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --proof $(TESTS),the summary above names the tests)
+
+bench: services ## how long ours takes beside a peer, two minutes per figure; writes docs/bench
+	@$(BIN)/python -m bench $(FIGURE)
 
 format: install ## repair what ruff can repair, lay the files out
 	@$(BIN)/ruff check --fix-only

@@ -1,1 +1,1 @@
-"""`make bench`: how long ours takes beside a peer, both in one run. A figure is a module in `bench/figures/`."""
+"""`make bench`: how long ours takes beside a peer, both in one run. A figure is a module in `figures/`."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.figure import Case, Figure, percentile, ratio
 
-HEAD = ("", "", "min", "median", "p95", "ratio", "95 % interval")
+HEAD: tuple[str, ...] = ("", "", "min", "median", "p95", "ratio", "95 % interval")
 
 
 def summed_up(case: Case, figure: Figure, chance: random.Random) -> dict[str, Any]:

@@ -67,7 +67,8 @@ def _serve(path: Path, connection: Connection) -> None:
     from ckan.cli import load_config
     from ckan.config.middleware import make_app
 
-    app: Any = make_app(load_config(str(path)))._wsgi_app
+    made: Any = make_app(load_config(str(path)))
+    app = made._wsgi_app
     while True:
         try:
             work, arguments = connection.recv()

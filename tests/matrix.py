@@ -1,8 +1,9 @@
-"""Who may do what: every action of ours, for each role, on each kind of dataset. A new action gets a row here.
+"""Who may do what: every action of ours, for each role, on each kind of dataset.
 
-A row says whom the action answers, by the state of the dataset it is called on, and how it refuses everybody
-else. tests/test_matrix.py plays all of it, and fails for an action of ours that has no row. Core's actions
-that we chain keep core's own rules; those that get a parameter of ours have a row for that parameter.
+A new action gets a row here. It says whom the action answers, by the state of the dataset it is called on,
+and how everybody else is refused. tests/test_matrix.py plays all of it, and fails for an action of ours that
+has no row. Core's actions that we chain keep core's own rules; where they get a parameter of ours, that has a
+row.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every action of ours × each role × each state of a dataset, from the table in tests/matrix.py."""
+"""Every action of ours, for each role, on a dataset in each state, from the table in tests/matrix.py."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def measure(chance: random.Random) -> Iterator[Case]:
     with ExitStack() as stack:
         sites = {name: stack.enter_context(site.running(settings, p)) for name, p in PLUGINS.items()}
         for count in RESOURCES:
-            contenders = {name: partial(patch, each, *each.call(create, count)) for name, each in sites.items()}
+            contenders = {name: partial(patch, on, *on.call(create, count)) for name, on in sites.items()}
             name = f"{count} resource{'s' * (count > 1)}"
             yield Case(name, in_turn(contenders, ROUNDS, WARM_UP, chance))
 
@@ -46,11 +46,10 @@ def create(resources: int) -> tuple[str, str]:
     from ckan.plugins import toolkit as tk
 
     site_user = tk.get_action("get_site_user")({"ignore_auth": True}, {})["name"]
-    system: Any = {"ignore_auth": True, "user": site_user}
     unique = uuid.uuid4().hex
 
     def call(action: str, **data: Any) -> dict[str, Any]:
-        return tk.get_action(action)(dict(system), data)
+        return tk.get_action(action)({"ignore_auth": True, "user": site_user}, data)
 
     user = call("user_create", name=f"u-{unique}", email=f"{unique}@example.org", password=unique)
     members = [{"name": user["name"], "capacity": "editor"}]

@@ -6,8 +6,9 @@ from typing import Any
 
 import ckantoolkit as tk
 from ckan import plugins
+from ckan.exceptions import CkanConfigurationException
 
-from ckanext.versioning import actor, recording
+from ckanext.versioning import NAMES, actor, recording
 
 
 @tk.blanket.actions
@@ -19,6 +20,10 @@ class VersioningPlugin(plugins.SingletonPlugin):
     plugins.implements(plugins.IPackageController, inherit=True)
 
     def update_config(self, config: Any) -> None:
+        if set(NAMES) <= set(tk.aslist(config["ckan.plugins"])):
+            raise CkanConfigurationException(
+                f"ckan.plugins has {' and '.join(NAMES)}, two names of the same plugin. Remove {NAMES[1]}."
+            )
         tk.add_template_directory(config, "templates")
         tk.add_resource("assets", "versioning")
 

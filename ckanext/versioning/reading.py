@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 import ckantoolkit as tk
 import sqlalchemy as sa
-from ckan import model, plugins
+from ckan import logic, model, plugins
 from ckan.lib import munge
 from ckan.lib.plugins import lookup_package_plugin, plugin_validate
 from ckan.logic.schema import default_show_package_schema
 
+from ckanext import external_storage
 from ckanext.versioning import model as tables
 from ckanext.versioning import revisions, snapshot
 from ckanext.versioning.errors import NotCurrent
@@ -94,9 +95,10 @@ def _shown(context: Any, package: Any, dataset: dict[str, Any]) -> dict[str, Any
             plugin.before_resource_show(resource)
     form = lookup_package_plugin(dataset["type"])
     schema = context.get("schema") or form.show_package_schema()
-    if not schema or not context.get("validate", True):
+    if schema and context.get("validate", True):
+        dataset, _errors = plugin_validate(form, context, dataset, schema, "package_show")
+    elif hasattr(logic, "apply_after_dataset_show_plugins"):  # CKAN 2.12 leaves the rest to the caller
         return dataset
-    dataset, _errors = plugin_validate(form, context, dataset, schema, "package_show")
     for plugin in controllers:
         plugin.after_dataset_show(context, dataset)
     return dataset
@@ -112,3 +114,8 @@ def refuse_old(data_dict: dict[str, Any]) -> None:
         and data_dict.get("is_current") is False
     ):
         raise NotCurrent(revision["seq"])
+
+
+def has_files() -> bool:
+    """Does the site keep files? Without them the history is of metadata only."""
+    return any(map(plugins.plugin_loaded, external_storage.NAMES))

@@ -1,9 +1,10 @@
 """Every save that changes a dataset becomes a revision, in the save's own transaction.
 
-Listeners on CKAN's session collect the ids of the datasets that a transaction touches. Before the outermost
-commit, each dataset is locked, compared with its newest revision and, if its content differs, recorded. So
-it does not matter which action, plugin, job or script made the change; the revision and the change are
-committed together or not at all; and a failure here is a failure of the save.
+Listeners on CKAN's session collect the ids of the datasets that a transaction touches, by objects or by
+UPDATE and DELETE statements, other than textual ones. Before the outermost commit, each dataset is locked,
+compared with its newest revision and, if its content differs, recorded. So it does not matter which action,
+plugin, job or script made the change; the revision and the change are committed together or not at all; and
+a failure here is a failure of the save.
 """
 
 from __future__ import annotations
@@ -20,22 +21,21 @@ from ckan.lib.dictization.model_dictize import package_dictize
 from ckan.lib.plugins import get_permission_labels
 from sqlalchemy import event
 
-from ckanext.versioning import actor, changes, history, snapshot
+from ckanext.versioning import NAMES, actor, changes, history, snapshot
 from ckanext.versioning import model as tables
 from ckanext.versioning.actor import Actor
 from ckanext.versioning.changes import Change, Known, KnownBlob, KnownResource
 
 log = logging.getLogger(__name__)
 
-PLUGIN = "versioning"
-
 #: In `Session.info`: ids of the datasets that the transaction has touched so far.
 _PENDING = "ckanext.versioning.pending"
 
-#: What says that a dataset changed: class, and the attribute that holds the dataset's id.
+#: What says that a dataset changed: class, and the attribute, also a column, that holds the dataset's id.
 _OWNERS = [
     (model.Package, "id"),
     (model.Resource, "package_id"),
+    (model.Member, "table_id"),  # of which those of datasets only
     (model.PackageTag, "package_id"),
     (model.PackageRelationship, "subject_package_id"),
 ]
@@ -63,6 +63,7 @@ def start() -> None:
     """
     if not _Start.listening:
         event.listen(model.Session, "after_flush", _collect)
+        event.listen(model.Session, "do_orm_execute", _collect_matched)
         # Before core's own listener, which on 2.11 sends the dataset to Solr.
         event.listen(model.Session, "before_commit", _record_pending, insert=True)
         event.listen(model.Session, "before_commit", _record_late)
@@ -75,32 +76,77 @@ def start() -> None:
         log.error(_TABLES_MISSING)
 
 
+def _is_loaded() -> bool:
+    # Listeners outlive an unloaded plugin.
+    return any(map(plugins.plugin_loaded, NAMES))
+
+
 def _collect(session: Any, flush_context: Any) -> None:
     # After a flush, because a new object has no id before; the lists are still those of the flush.
-    if not plugins.plugin_loaded(PLUGIN):  # listeners outlive an unloaded plugin
+    if not _is_loaded():
         return
     touched = [*session.new, *session.deleted]
     touched += [o for o in session.dirty if session.is_modified(o, include_collections=False)]
     ids = {id for item in touched for id in _dataset_ids(item) if id}
+    _add_pending(session, ids)
+
+
+def _collect_matched(execution: Any) -> None:
+    # A statement changes rows without any object, and afterwards its condition may match none of them.
+    statement = getattr(execution.statement, "element", execution.statement)  # for objects, with RETURNING
+    if not isinstance(statement, sa.sql.expression.Update | sa.sql.expression.Delete) or not _is_loaded():
+        return
+    several = isinstance(execution.parameters, list)
+    matched = _matched_ids(statement, several)
+    if matched is None or _sets_clock_only(statement, execution.parameters):
+        return
+    for parameters in execution.parameters if several else [execution.parameters]:
+        _add_pending(execution.session, set(execution.session.execute(matched, parameters).scalars()))
+
+
+def _add_pending(session: Any, ids: set[str]) -> None:
     if ids:
         session.info.setdefault(_PENDING, set()).update(ids)
 
 
 def _dataset_ids(item: Any) -> Iterator[str | None]:
     """The dataset to which a changed object belongs, and the one to which it belonged before."""
-    if isinstance(item, model.Member):
-        if item.table_name == "package":
-            yield item.table_id
+    if isinstance(item, model.Member) and item.table_name != "package":
         return
     for kind, attribute in _OWNERS:
         if isinstance(item, kind):
             yield getattr(item, attribute)
-            yield from sa.inspect(item).attrs[attribute].history.deleted or ()
+            state: Any = sa.inspect(item)
+            yield from state.attrs[attribute].history.deleted or ()
+
+
+def _matched_ids(statement: Any, several: bool) -> Any:
+    """The query for the ids of the datasets whose rows *statement* matches; None if it is about others.
+
+    With *several* sets of parameters and no condition SQLAlchemy takes each set's ``id`` for one.
+    """
+    for kind, attribute in _OWNERS:
+        if statement.table.is_derived_from(sa.inspect(kind).local_table):
+            columns = statement.table.c
+            matched = sa.select(columns[attribute]).distinct()
+            if kind is model.Member:
+                matched = matched.where(columns.table_name == "package")
+            if statement.whereclause is not None:
+                return matched.where(statement.whereclause)
+            return matched.where(columns.id == sa.bindparam("id")) if several else matched
+    return None
+
+
+def _sets_clock_only(statement: Any, parameters: Any) -> bool:
+    # Core of 2.11 does so in every save, also in one that changes nothing.
+    values = getattr(statement, "_values", None) or {}
+    names = {getattr(column, "key", column) for column in values}
+    return names == {"metadata_modified"} and not parameters
 
 
 def _record_pending(session: Any) -> None:
     # Savepoints commit too, and core makes one for each save: only the outermost commit counts.
-    if session.in_nested_transaction() or not plugins.plugin_loaded(PLUGIN):
+    if session.in_nested_transaction() or not _is_loaded():
         return
     session.flush()
     pending = session.info.get(_PENDING)

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import ckantoolkit as tk
-from ckan import plugins
 from flask import Blueprint
 
 from ckanext.versioning import access, errors, pages, reading, revisions
@@ -37,7 +36,7 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
         return tk.redirect_to(reading.link(resource["url"]))
     if state.oid is None:
         return tk.abort(404, tk._("What was behind this resource then was not kept."))
-    if not plugins.plugin_loaded("external_storage"):
+    if not reading.has_files():
         return tk.abort(404, tk._("This site keeps the history of metadata only, not of files."))
     from ckanext.external_storage.views import send_object  # versioning also runs without it
 

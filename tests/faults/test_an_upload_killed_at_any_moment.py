@@ -1,4 +1,4 @@
-"""kill -9 while bytes come in: what is visible is whole, a second attempt succeeds, and nothing is left over."""
+"""kill -9 while bytes come in: what is visible is whole, a second attempt succeeds, nothing is left over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes that save one dataset at the same time: each real change is one revision, in one unforked chain."""
+"""Processes that save one dataset at the same time: each real change is one revision, in one chain."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ KINDS: list[Callable[[dict[str, Any], str], None]] = [
 ]
 
 
-def write(gate: Path, kind: Callable[[dict[str, Any], str], None], dataset: dict[str, Any], text: str) -> None:
+def write(
+    gate: Path, kind: Callable[[dict[str, Any], str], None], dataset: dict[str, Any], text: str
+) -> None:
     """What each process does, as soon as all may."""
     with gate.open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)

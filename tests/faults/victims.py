@@ -1,4 +1,4 @@
-"""Processes to be killed: each has a loaded CKAN from its first moment on, and works on the test's own database.
+"""Processes to be killed: each has a loaded CKAN from its first moment on, and the test's own database.
 
 Loading CKAN takes seconds, so one process (the nursery) does it once and forks a victim whenever one is
 wanted. The test process itself could not: it may have threads, whose locks a fork would keep for ever.
@@ -136,10 +136,10 @@ def _load(ini: Path) -> Any:
     from ckan.cli import load_config
     from ckan.config.middleware import make_app
 
-    app: Any = make_app(load_config(str(ini)))._wsgi_app
+    made: Any = make_app(load_config(str(ini)))
     model.Session.remove()
     model.meta.engine.dispose()  # pyright: ignore[reportOptionalMemberAccess] # no connection may be inherited
-    return app
+    return made._wsgi_app
 
 
 def _live(app: Any, outlet: int, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

@@ -18,8 +18,9 @@ pytestmark = pytest.mark.usefixtures("with_plugins")
 
 #: Of a save that makes a revision: lock, head, states, user, clock, bodies, revision, ended and new states …
 OURS = 9
-#: … and the snapshot: resources, tags, groups, organisation, relationships in both directions.
-SNAPSHOT = 6
+#: … and the snapshot: resources, tags, groups, organisation, relationships in both directions; and extras,
+#: where they have a table of their own (CKAN 2.11).
+SNAPSHOT = 6 + hasattr(model, "PackageExtra")
 
 
 @contextmanager
@@ -78,5 +79,5 @@ def test_a_save_that_changes_nothing_and_is_not_even_committed():
 
 
 def test_a_save_of_something_else():
-    user = factories.User()
-    assert added(lambda turn: call("user_patch", id=user["id"], fullname=f"name {turn}")) == 0
+    group = factories.Group()
+    assert added(lambda turn: call("group_patch", id=group["id"], title=f"title {turn}")) == 0

@@ -50,7 +50,7 @@ def test_the_address_stays_the_same_when_the_dataset_is_renamed(portal: Portal, 
 def test_head_range_name_and_caching(portal: Portal, replaced: Any):
     dataset, resource = replaced
     url = f"/dataset/{dataset['name']}/v/r2/resource/{resource['id']}/download/anything.html"
-    head = portal.app.client.head(url)
+    head = portal.client.head(url)
     assert (head.status_code, head.data) == (200, b"")
     assert int(head.headers["Content-Length"]) == len(FIRST)
     part = portal.get(url, headers={"Range": "bytes=3-7"}, status=206)

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from ckan import model
 from ckan.tests import factories, helpers
+from sqlalchemy.orm import ORMExecuteState
 
 from ckanext.versioning import model as tables
 from ckanext.versioning import recording
@@ -97,8 +98,9 @@ def _member_create(d: Dataset) -> dict[str, Any]:
 
 def _group_deleted(d: Dataset) -> dict[str, Any]:
     # One of two memberships goes; that of the other group was there before.
-    groups = [{"id": factories.Group()["id"]} for _ in range(2)]
-    call("package_patch", id=d["id"], groups=groups)
+    groups = [factories.Group() for _ in range(2)]
+    for group in groups:
+        call("member_create", id=group["id"], object=d["id"], object_type="package", capacity="public")
     _forget_all_but_the_present(d)
     call("group_delete", id=groups[0]["id"])
     return summary("groups")
@@ -142,9 +144,87 @@ def _move_to_organization(d: Dataset) -> dict[str, Any]:
     return summary("owner_org")
 
 
-def _bulk_private(d: Dataset) -> dict[str, Any]:
-    call("bulk_update_private", datasets=[d["id"]], org_id=d["owner_org"])
-    return summary("private")
+def in_bulk(action: str, field: str) -> Callable[[Dataset], dict[str, Any]]:
+    def run(dataset: Dataset) -> dict[str, Any]:
+        call(action, datasets=[dataset["id"]], org_id=dataset["owner_org"])
+        return summary(field)
+
+    return run
+
+
+def _bulk_public(d: Dataset) -> dict[str, Any]:
+    call("package_patch", id=d["id"], private=True)
+    _forget_all_but_the_present(d)
+    return in_bulk("bulk_update_public", "private")(d)
+
+
+def its_organization(action: str) -> Callable[[Dataset], dict[str, Any]]:
+    def run(dataset: Dataset) -> dict[str, Any]:
+        # Only when datasets may be without an organisation does core leave them behind.
+        with helpers.changed_config("ckan.auth.create_unowned_dataset", True):
+            call(action, id=dataset["owner_org"])
+        return summary("owner_org")
+
+    return run
+
+
+def _query_update(d: Dataset) -> dict[str, Any]:
+    assert package(d).title == d["title"]
+    clock_and_title = {"metadata_modified": sa.func.now(), "title": "T"}
+    query = model.Session.query(model.Package).filter_by(title=d["title"])
+    query.update(clock_and_title, synchronize_session=False)  # the session's object stays as it was
+    model.Session.commit()
+    return summary("title")
+
+
+def _update_for_objects(d: Dataset) -> dict[str, Any]:
+    update = sa.update(model.Package).where(model.Package.id == d["id"]).values(title="T")
+    query = sa.select(model.Package).from_statement(update.returning(model.Package))
+    assert model.Session.execute(query, execution_options={"synchronize_session": False}).scalars().all()
+    model.Session.commit()
+    return summary("title")
+
+
+def _update_with_parameters(d: Dataset) -> dict[str, Any]:
+    p = model.package_table
+    model.Session.execute(sa.update(p).where(p.c.id == sa.bindparam("of")), {"of": d["id"], "title": "T"})
+    model.Session.commit()
+    return summary("title")
+
+
+def _update_of_many(d: Dataset) -> dict[str, Any]:
+    others = [factories.Dataset() for _ in range(2)]
+    p = model.package_table
+    update = sa.update(p).where(p.c.id == sa.bindparam("of")).values(notes=sa.bindparam("text"))
+    changed = [{"of": id, "text": "n"} for id in (d["id"], others[0]["id"])]
+    model.Session.execute(update, changed)
+    model.Session.commit()
+    assert [len(recorded.revisions(other["id"])) for other in others] == [2, 1]
+    return summary("notes")
+
+
+def _update_by_primary_key(d: Dataset) -> dict[str, Any]:
+    others = [factories.Dataset() for _ in range(2)]
+    changed = [{"id": id, "title": "T"} for id in (d["id"], others[0]["id"])]
+    model.Session.execute(sa.update(model.Package), changed)
+    assert model.Session().info[recording._PENDING] == {d["id"], others[0]["id"]}
+    model.Session.commit()
+    return summary("title")
+
+
+def _resource_by_query(d: Dataset) -> dict[str, Any]:
+    model.Session.query(model.Resource).filter_by(id=rid(d, 1)).update({"name": "B"})
+    model.Session.commit()
+    return summary(metadata=[rid(d, 1)])
+
+
+def _membership_deleted_by_query(d: Dataset) -> dict[str, Any]:
+    group = factories.Group()
+    call("member_create", id=group["id"], object=d["id"], object_type="package", capacity="public")
+    _forget_all_but_the_present(d)
+    model.Session.query(model.Member).filter_by(group_id=group["id"]).delete()
+    model.Session.commit()
+    return summary("groups")
 
 
 def _revise(d: Dataset) -> dict[str, Any]:
@@ -200,7 +280,11 @@ CHANGES: dict[str, Callable[[Dataset], dict[str, Any]]] = {
     "resource_delete": _delete_first,
     "package_resource_reorder": _reorder,
     "package_owner_org_update": _move_to_organization,
-    "bulk_update_private": _bulk_private,
+    "bulk_update_private": in_bulk("bulk_update_private", "private"),
+    "bulk_update_public": _bulk_public,
+    "bulk_update_delete": in_bulk("bulk_update_delete", "state"),
+    "organization_delete": its_organization("organization_delete"),
+    "organization_purge": its_organization("organization_purge"),
     "group_delete": _group_deleted,
     "tag_delete": _tag_deleted,
     "package_relationship_create": _relationship,
@@ -209,7 +293,17 @@ CHANGES: dict[str, Callable[[Dataset], dict[str, Any]]] = {
     "a script": _orm_script,
     "a script that adds a resource": _orm_resource_of_collection,
     "a script that gives a resource away": _moved_to_another_dataset,
+    "query.update": _query_update,
+    "an UPDATE that returns objects": _update_for_objects,
+    "an UPDATE with parameters": _update_with_parameters,
+    "an UPDATE of many": _update_of_many,
+    "query.update of a resource": _resource_by_query,
+    "query.delete of a membership": _membership_deleted_by_query,
 }
+
+
+if hasattr(ORMExecuteState, "is_executemany"):  # SQLAlchemy 1.4, beside CKAN 2.11, cannot do this
+    CHANGES["an UPDATE by primary key"] = _update_by_primary_key
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
@@ -297,6 +391,22 @@ def _metadata_modified(d: Dataset) -> None:
     model.repo.commit()
 
 
+def _metadata_modified_by_query(d: Dataset) -> None:
+    model.Session.query(model.Package).filter_by(id=d["id"]).update({"metadata_modified": sa.func.now()})
+    model.repo.commit()
+
+
+def _other_dataset_by_query(d: Dataset) -> None:
+    other = factories.Dataset()
+    model.Session.query(model.Package).filter_by(id=other["id"]).update({"title": "T"})
+    model.repo.commit()
+
+
+def _query_rolled_back(d: Dataset) -> None:
+    model.Session.query(model.Package).filter_by(id=d["id"]).update({"title": "never"})
+    model.Session.rollback()
+
+
 def _savepoint_rolled_back(d: Dataset) -> None:
     savepoint = model.Session.begin_nested()
     package(d).title = "never"
@@ -320,6 +430,9 @@ NO_CHANGES: dict[str, Callable[[Dataset], None]] = {
     "a collaborator": _collaborator,
     "an organisation renamed": _organization_renamed,
     "metadata_modified alone": _metadata_modified,
+    "metadata_modified alone, by query.update": _metadata_modified_by_query,
+    "query.update of another dataset": _other_dataset_by_query,
+    "query.update rolled back": _query_rolled_back,
     "a savepoint rolled back": _savepoint_rolled_back,
     "datastore flags": _datastore_flags,
     "a validation report": _validation,
