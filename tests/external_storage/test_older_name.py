@@ -6,6 +6,7 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -65,6 +66,6 @@ print(config.namespace())
 
 @pytest.mark.usefixtures("with_plugins")
 def test_both_names_at_once_are_refused(ckan_config):
-    plugin = plugins.get_plugin("external_storage")
+    plugin: Any = plugins.get_plugin("external_storage")
     with pytest.raises(CkanConfigurationException, match="Remove blob_storage"):
         plugin.update_config({**ckan_config, "ckan.plugins": "external_storage blob_storage"})
