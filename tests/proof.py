@@ -36,7 +36,8 @@ RESULTS = Path(__file__).parent.parent / "docs" / "proof"
 #: The marker's number that is Hypothesis's and not the test's own.
 EXAMPLES = "examples"
 
-_CIRCUMSTANCES = pytest.StashKey[dict[str, str]]()
+#: What all results of a run have in common; with xdist its workers get it from the process that starts them.
+_RUN = pytest.StashKey[dict[str, Any]]()
 _EXAMPLES_RUN = pytest.StashKey[list[int]]()
 
 
@@ -53,19 +54,29 @@ def pytest_configure(config: pytest.Config) -> None:
     slow = [hypothesis.HealthCheck.too_slow]
     hypothesis.settings.register_profile("no clock", deadline=None, suppress_health_check=slow)
     hypothesis.settings.load_profile("no clock")
-    if config.option.proof_seed is None:  # xdist's workers get the options of the process that starts them
-        config.option.proof_seed = random.SystemRandom().randrange(2**32)
+    worker = getattr(config, "workerinput", None)
+    config.stash[_RUN] = json.loads(worker["proof"]) if worker else _new_run(config)
+
+
+def _new_run(config: pytest.Config) -> dict[str, Any]:
+    run: dict[str, Any] = {"seed": config.option.proof_seed}
+    if run["seed"] is None:
+        run["seed"] = random.SystemRandom().randrange(2**32)
     if config.option.proof:
         # Now, because files may change while the tests run.
-        config.stash[_CIRCUMSTANCES] = {
-            "commit": circumstances.commit(),
-            "ckan": circumstances.ckan_version(),
-            "date": datetime.now(timezone.utc).date().isoformat(),
-        }
+        run["commit"] = circumstances.commit()
+        run["ckan"] = circumstances.ckan_version()
+        run["date"] = datetime.now(timezone.utc).date().isoformat()
+    return run
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["proof"] = json.dumps(node.config.stash[_RUN])
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"proof seed: {config.option.proof_seed}"
+    return f"proof seed: {config.stash[_RUN]['seed']}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -116,7 +127,7 @@ def _counts(item: pytest.Item) -> dict[str, int]:
 
 
 def _seed(item: pytest.Item) -> str:
-    return f"{item.config.option.proof_seed} {item.nodeid}"
+    return f"{item.config.stash[_RUN]['seed']} {item.nodeid}"
 
 
 def _prepare_hypothesis(item: Any) -> None:
@@ -141,8 +152,7 @@ def _write(item: pytest.Item, report: pytest.TestReport) -> None:
         "counts": _counts(item),
         "observed": dict(item.user_properties),
         "result": report.outcome,
-        "seed": item.config.option.proof_seed,
-        **item.config.stash[_CIRCUMSTANCES],
+        **item.config.stash[_RUN],
     }
     directory.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result, indent=2, ensure_ascii=False)

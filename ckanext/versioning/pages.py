@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import ckantoolkit as tk
-from ckan import plugins
 from flask import current_app
 from flask_wtf.csrf import validate_csrf
 from wtforms import ValidationError
 
-from ckanext.versioning import access, errors, fields, releases, revisions, snapshot, timeline
+from ckanext.versioning import access, errors, fields, reading, releases, revisions, snapshot, timeline
 from ckanext.versioning.access import Viewer
 
 
@@ -179,7 +178,7 @@ def _kind(resource: dict[str, Any]) -> str:
     """``file`` that can be downloaded, ``lost`` (a file of which nothing was kept), ``link``, or ``none``."""
     if resource.get("url_type") != "upload":
         return "link" if tk.h.is_url(resource.get("url") or "") else "none"
-    kept = snapshot.stored_oid(resource) and plugins.plugin_loaded("external_storage")
+    kept = snapshot.stored_oid(resource) and reading.has_files()
     return "file" if kept else "lost"
 
 

@@ -44,7 +44,7 @@ if hasattr(model, "PackageExtra"):  # CKAN 2.11
 
 _TABLES_MISSING = (
     "The tables of the versioning plugin do not exist, so changes of datasets are saved without being "
-    "recorded as revisions. Run: ckan db upgrade -p versioning"
+    "recorded as revisions. Run: ckan db upgrade -p %s"
 )
 
 
@@ -73,17 +73,17 @@ def start() -> None:
     with engine.connect() as connection:
         _Start.tables_present = tables.tables_present(connection)
     if not _Start.tables_present:
-        log.error(_TABLES_MISSING)
+        log.error(_TABLES_MISSING, _loaded_name())
 
 
-def _is_loaded() -> bool:
-    # Listeners outlive an unloaded plugin.
-    return any(map(plugins.plugin_loaded, NAMES))
+def _loaded_name() -> str | None:
+    # None: listeners outlive an unloaded plugin.
+    return next(filter(plugins.plugin_loaded, NAMES), None)
 
 
 def _collect(session: Any, flush_context: Any) -> None:
     # After a flush, because a new object has no id before; the lists are still those of the flush.
-    if not _is_loaded():
+    if not _loaded_name():
         return
     touched = [*session.new, *session.deleted]
     touched += [o for o in session.dirty if session.is_modified(o, include_collections=False)]
@@ -94,7 +94,7 @@ def _collect(session: Any, flush_context: Any) -> None:
 def _collect_matched(execution: Any) -> None:
     # A statement changes rows without any object, and afterwards its condition may match none of them.
     statement = getattr(execution.statement, "element", execution.statement)  # for objects, with RETURNING
-    if not isinstance(statement, sa.sql.expression.Update | sa.sql.expression.Delete) or not _is_loaded():
+    if not isinstance(statement, sa.sql.expression.Update | sa.sql.expression.Delete) or not _loaded_name():
         return
     several = isinstance(execution.parameters, list)
     matched = _matched_ids(statement, several)
@@ -146,7 +146,7 @@ def _sets_clock_only(statement: Any, parameters: Any) -> bool:
 
 def _record_pending(session: Any) -> None:
     # Savepoints commit too, and core makes one for each save: only the outermost commit counts.
-    if session.in_nested_transaction() or not _is_loaded():
+    if session.in_nested_transaction() or not _loaded_name():
         return
     session.flush()
     pending = session.info.get(_PENDING)
@@ -155,7 +155,7 @@ def _record_pending(session: Any) -> None:
     if not _Start.tables_present:
         _Start.tables_present = tables.tables_present(session)
         if not _Start.tables_present:
-            log.warning("Not recorded: %s. %s", ", ".join(sorted(pending)), _TABLES_MISSING)
+            log.warning(f"Not recorded: %s. {_TABLES_MISSING}", ", ".join(sorted(pending)), _loaded_name())
             pending.clear()
             return
     for package_id in sorted(pending):  # the same order everywhere: no two savers wait for each other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import uuid
@@ -69,3 +70,13 @@ def test_both_names_at_once_are_refused(ckan_config):
     plugin: Any = plugins.get_plugin("external_storage")
     with pytest.raises(CkanConfigurationException, match="Remove blob_storage"):
         plugin.update_config({**ckan_config, "ckan.plugins": "external_storage blob_storage"})
+
+
+@pytest.mark.ckan_config("ckan.plugins", "authz_service blob_storage package_versioning")
+def test_pages_of_versions_offer_its_files(portal):
+    editor, dataset = editor_and_dataset()
+    data = uuid.uuid4().bytes
+    resource = portal.publish(editor, dataset, data, "table.csv")
+    page = portal.get(f"/dataset/{dataset['name']}/v/head", editor).text
+    (address,) = re.findall(rf'href="([^"]*/v/[^"]*/resource/{resource["id"]}/download/[^"]*)"', page)
+    assert portal.get(address, editor).data == data

@@ -9,6 +9,8 @@ from ckan import model
 
 from tests.faults.victims import Nursery
 
+pytest.register_assert_rewrite("tests.faults.dataset_history")
+
 
 @pytest.fixture(scope="session")
 def engine() -> sa.Engine:

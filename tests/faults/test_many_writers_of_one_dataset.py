@@ -53,6 +53,17 @@ def _script(dataset: dict[str, Any], text: str) -> None:
     model.repo.commit()
 
 
+def _script_on_a_resource(dataset: dict[str, Any], text: str) -> None:
+    """Writes no row that another writer has to write, too: nothing but recording itself makes them wait."""
+    from ckan import model
+
+    place = int(text.split()[-1]) % RESOURCES
+    resource = model.Resource.get(dataset["resources"][place]["id"])
+    assert resource
+    resource.description = text
+    model.repo.commit()
+
+
 KINDS: list[Callable[[dict[str, Any], str], None]] = [
     _patch,
     _overwrite,
@@ -60,7 +71,10 @@ KINDS: list[Callable[[dict[str, Any], str], None]] = [
     _change_resource,
     _add_resource,
     _script,
+    _script_on_a_resource,
 ]
+#: There from the beginning to the end.
+RESOURCES = 5
 
 
 def write(
@@ -76,7 +90,7 @@ def write(
 def test_many_writers_of_one_dataset_make_one_chain(
     with_plugins, counts, chance: random.Random, nursery: Nursery, tmp_path: Path, record_property
 ):
-    dataset = factories.Dataset(resources=[{"url": "http://example.org/a.csv"}])
+    dataset = factories.Dataset(resources=[{"url": f"http://example.org/{n}.csv"} for n in range(RESOURCES)])
     gate = tmp_path / "gate"
     gate.touch()
     changes: Counter[str] = Counter()

@@ -14,6 +14,8 @@ from ckan.exceptions import CkanConfigurationException
 from ckan.tests import factories
 
 import services.ini
+from ckanext.versioning import model as tables
+from ckanext.versioning import recording
 from tests.portal import Portal, editor_and_dataset
 from tests.versioning import recorded
 from tests.versioning.recorded import call
@@ -56,6 +58,15 @@ def test_changing_the_name_of_a_running_site_makes_no_tables_anew(pytestconfig, 
         name for name in sa.inspect(model.meta.engine).get_table_names() if "versioning_alembic" in name
     }
     assert versions == {"versioning_alembic_version"}
+
+
+@pytest.mark.ckan_config("ckan.plugins", OLD_NAMES)
+def test_without_tables_the_log_names_the_command_for_this_name(with_plugins, caplog, monkeypatch):
+    # Loading the plugins asks again whether the tables are there, so no state is left to repair.
+    monkeypatch.setattr(tables, "tables_present", lambda connection: False)
+    with caplog.at_level("ERROR", "ckanext.versioning"):
+        recording.start()
+    assert caplog.messages[0].endswith("ckan db upgrade -p package_versioning")
 
 
 @pytest.mark.usefixtures("with_plugins")
