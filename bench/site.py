@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -63,10 +64,12 @@ def running(settings: Settings, plugins: str) -> Iterator[Site]:
 
 
 def _serve(path: Path, connection: Connection) -> None:
+    search_path = list(sys.path)
     from ckan import model
     from ckan.cli import load_config
     from ckan.config.middleware import make_app
 
+    sys.path[:] = search_path  # CKAN has put its own directory first, whose `tests` would hide ours
     made: Any = make_app(load_config(str(path)))
     app = made._wsgi_app
     while True:

@@ -23,7 +23,11 @@ def assert_head_is_the_dataset(package_id: str) -> None:
         {"position": state.position, **bodies[state.meta_sha]}
         for state in recorded.states(package_id, head.seq)
     ]
-    assert stored == current(package_id)
+    found = current(package_id)
+    # A clock of the system's: where it is all that changed, the body of the revision before still stands.
+    for resource in [*stored["resources"], *found["resources"]]:
+        del resource["metadata_modified"]
+    assert stored == found
 
 
 def current(package_id: str) -> dict[str, Any]:

@@ -92,11 +92,12 @@ def test_an_upload_killed_at_any_moment_leaves_all_or_nothing(
         nursery.seconds(receive, tmp_path, scene.begin(seed), seed) for seed in chance.sample(range(2**32), 5)
     )
     found: Counter[str] = Counter()
-    for seed in chance.sample(range(2**32), counts["rounds"]):
+    for turn, seed in enumerate(chance.sample(range(2**32), counts["rounds"])):
         upload = scene.begin(seed)
         before, unfinished = set(scene.visible()), set(scene.unfinished())
         victim = nursery.start(receive, tmp_path, upload, seed)
-        time.sleep(chance.uniform(0, usual))
+        # The first at once: a machine whose load changes may let all the others finish.
+        time.sleep(chance.uniform(0, usual) if turn else 0)
         victim.kill()
         killed = victim.end().killed
         row = scene.row(upload.oid)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from bench import report
+from bench.figure import Case, Figure
+
+FIGURE = Figure("saving", ours="ours", peer="peer", goal=1.10, measure=lambda chance: iter(()))
+
+
+def summed_up(ours: float) -> dict:
+    case = Case("1 resource", {"peer": [0.050] * 9, "ours": [ours] * 9})
+    return report.summed_up(case, FIGURE, random.Random(1))
+
+
+@pytest.mark.parametrize(("ours", "reached"), [(0.054, True), (0.056, False)])
+def test_the_goal_is_compared_with_the_ratio_of_medians(ours: float, reached: bool):
+    assert summed_up(ours)["goal reached"] is reached
+
+
+def test_times_are_in_milliseconds_and_ratios_to_the_peer():
+    contenders = summed_up(0.054)["contenders"]
+    assert contenders["ours"] == {
+        "rounds": 9,
+        "min ms": 54.0,
+        "median ms": 54.0,
+        "p95 ms": 54.0,
+        "ratio": {"value": 1.08, "low": 1.08, "high": 1.08},
+    }
+    assert "ratio" not in contenders["peer"]
+
+
+def test_the_file_and_the_table_beside_it_say_the_same(tmp_path: Path):
+    result = {"figure": "saving", "cases": [summed_up(0.054)]}
+    path = report.write(tmp_path / "new", "saving", result)
+    assert json.loads(path.read_text()) == result
+    head, peer, ours = path.with_suffix(".txt").read_text().splitlines()
+    assert head.split() == ["min", "median", "p95", "ratio", "95", "%", "interval"]
+    assert peer.split() == ["1", "resource", "peer", *["50.0", "ms"] * 3, "1"]
+    assert ours.split() == ["ours", *["54.0", "ms"] * 3, "1.080", "1.080", "to", "1.080"]
