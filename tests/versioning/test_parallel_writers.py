@@ -44,9 +44,20 @@ def _new_resource(dataset: dict[str, Any], text: str) -> None:
     model.repo.commit()
 
 
+def _new_tag(dataset: dict[str, Any], text: str) -> None:
+    """A share of the dataset's row as well, and harmless beside a patch: core patches a dataset by its
+    resources' positions, which two writers without a lock would give out twice.
+    """
+    package = model.Package.get(dataset["id"])
+    assert package
+    package.add_tag_by_name(f"tag {text}")
+    model.Session.flush()
+    model.repo.commit()
+
+
 @pytest.mark.parametrize(
     "writes",
-    [[_patch], [_script], [_new_resource], [_patch, _script, _resource, _new_resource]],
+    [[_patch], [_script], [_new_resource], [_patch, _script, _resource, _new_tag]],
     ids=["patches", "scripts", "new resources", "all kinds"],
 )
 def test_writers_of_one_dataset(app, with_plugins, writes: list[Callable[[dict[str, Any], str], None]]):
