@@ -204,6 +204,10 @@ def record(session: Any, package_id: str) -> int | None:
     return _insert(connection, package_id, head, change, labels, actor.current(session))
 
 
+# One clock for all machines that write. Not now(), which is the time when the transaction began.
+_CLOCK = sa.func.clock_timestamp()
+
+
 def _head_query() -> Any:
     r, b, other = tables.revision, tables.metadata_blob, tables.revision.alias()
     opened = (
@@ -218,6 +222,7 @@ def _head_query() -> Any:
         sa.select(
             *(r.c[name] for name in columns),
             *(b.c.salt, b.c.projection_sha, b.c.body),
+            _CLOCK.label("now"),
             sa.exists().where(named).label("released"),
             opened.scalar_subquery().label("opened"),
         )
@@ -258,14 +263,14 @@ _LOCKED_PACKAGE = (
     .with_for_update(key_share=True)
     .execution_options(populate_existing=True)
 )
-#: The newest revision of the dataset ``of``, with its body and what the next one needs to know of it.
+#: The newest revision of the dataset ``of``, with its body, what the next one needs to know of it, and the
+#: time, which under the lock is later than that of any revision before.
 _HEAD = _head_query()
 #: The states of its resources, and their bodies' hashes.
 _STATES = _states_query()
 #: Ends the states of the resources ``ended`` at revision ``seq``.
 _END_STATES = _end_states()
-# One clock for all machines that write. Not now(), which is the time when the transaction began.
-_CLOCK = sa.select(sa.func.clock_timestamp())
+_FIRST_TIME = sa.select(_CLOCK)
 _NEW_BLOBS, _NEW_REVISION, _NEW_STATES = (
     sa.insert(table) for table in (tables.metadata_blob, tables.revision, tables.resource_state)
 )
@@ -284,7 +289,7 @@ def _known(connection: Any, package_id: str, head: Any) -> Known:
 def _insert(
     connection: Any, package_id: str, head: Any, change: Change, labels: list[str], who: Actor
 ) -> int:
-    created = connection.execute(_CLOCK).scalar_one()
+    created = head.now if head else connection.execute(_FIRST_TIME).scalar_one()
     revision = _revision(package_id, head, change, labels, who, created)
     seq = revision["seq"]
     blobs = [change.dataset, *(state.blob for state in change.resources if state.blob)]
