@@ -98,6 +98,7 @@ TABLE = [
         lambda dataset: {"dataset": dataset["id"], "name": f"v{next(_numbers)}"},
         WRITE,
     ),
+    Row("dataset_revert", lambda dataset: {"dataset": dataset["id"], "revision_ref": "head"}, WRITE),
     Row(
         "package_show",
         lambda dataset: {"id": dataset["id"], "revision_ref": "head"},

@@ -16,13 +16,14 @@ from ckanext.external_storage.lfs import app as lfs
 
 ROOT = Path(__file__).parent.parent
 PLUGINS = ("authz_service", "external_storage", "versioning")
-#: Actions of core that we chain without adding to what they promise.
+#: Actions of core that we chain; what we add to them is told with package_update, and in prose.
 CORE = {
     "dataset_purge",
     "package_create",
     "package_revise",
     "package_update",
     "resource_create",
+    "resource_delete",
     "resource_patch",
     "resource_update",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,18 +14,22 @@ from ckan import model
 
 #: In `Session.info`: the user of the action that runs, left by our hooks.
 USER = "ckanext.versioning.user"
+#: In `Session.info`: message and origin, given by the actions that run, or by one that others commit.
+_SAYING, _SAID = "ckanext.versioning.saying", "ckanext.versioning.said"
 
 
 @dataclass(frozen=True)
 class Actor:
     """``id`` and ``name`` (display name at the time) are None where no user is known.
 
-    ``origin`` is ``web``, ``api``, ``job`` or ``cli``.
+    ``origin`` is ``web``, ``api``, ``job``, ``cli`` or ``revert``; for the state of a dataset before its
+    history began, ``baseline``. ``message`` is what they say about the change, None for nothing.
     """
 
     id: str | None
     name: str | None
     origin: str
+    message: str | None = None
 
 
 def note(context: Any) -> None:
@@ -32,6 +38,30 @@ def note(context: Any) -> None:
     user, checked = context.get("user"), context.get("auth_user_obj")
     known = checked is not None and checked.is_authenticated and user in (checked.name, checked.id)
     model.Session().info[USER] = checked if known else user
+
+
+@contextmanager
+def saying(message: str | None, origin: str | None = None, *, deferred: bool = False) -> Iterator[None]:
+    """What is recorded in this block gets *message*; blocks inside it that have none keep it.
+
+    origin: in place of the way in. deferred: somebody else commits later, so it holds until then.
+    """
+    info = model.Session().info
+    outer = info.get(_SAYING)
+    said = (message or (outer and outer[0]), origin or (outer and outer[1]))
+    info[_SAYING] = said
+    try:
+        yield
+        if deferred:
+            info[_SAID] = said
+    finally:
+        info[_SAYING] = outer
+
+
+def forget(session: Any) -> None:
+    """The transaction has ended. An open block goes on: CKAN 2.11 commits in the middle of some actions."""
+    session.info.pop(USER, None)
+    session.info.pop(_SAID, None)
 
 
 def current(session: Any) -> Actor:
@@ -45,7 +75,10 @@ def current(session: Any) -> Actor:
         noted = model.User.get(noted)
     elif not noted:
         noted = _requester()
-    return Actor(noted.id if noted else None, noted.display_name if noted else None, _origin())
+    message, origin = session.info.get(_SAYING) or session.info.get(_SAID) or (None, None)
+    return Actor(
+        noted.id if noted else None, noted.display_name if noted else None, origin or _origin(), message
+    )
 
 
 def _requester() -> Any:

@@ -99,6 +99,25 @@ def compare(snapshot: Snapshot, known: Known | None) -> Change | None:
     )
 
 
+def known(first: Change) -> Known:
+    """What is known after *first*, the first change of a dataset, was recorded."""
+    return Known(
+        first.dataset.text,
+        _known_blob(first.dataset),
+        {
+            state.resource_id: KnownResource(
+                state.position, state.meta_sha, state.oid, state.size, _known_blob(state.blob)
+            )
+            for state in first.resources
+            if state.blob
+        },
+    )
+
+
+def _known_blob(blob: Blob) -> KnownBlob:
+    return KnownBlob(blob.salt, blob.projection_sha)
+
+
 def _state(
     resource_id: str,
     position: int,

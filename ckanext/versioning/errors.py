@@ -74,3 +74,25 @@ class NotCurrent(VersioningError):
             "change that."
         )
         self.seq = seq
+
+
+class UnknownPart(VersioningError):
+    """Parts of a dataset that a revert was asked for and that neither state has."""
+
+    def __init__(self, parts: list[str]):
+        super().__init__(
+            f"Neither this revision nor the dataset has {', '.join(repr(part[:40]) for part in parts[:5])}. "
+            "Parts are fields, resources, ids of resources, and name, owner_org, private, state."
+        )
+        self.parts = parts
+
+
+class FileNotKept(VersioningError):
+    """A file that CKAN's own FileStore had, and that has been replaced or deleted since."""
+
+    def __init__(self, resource_id: str, name: str):
+        super().__init__(
+            f"The file of the resource {name[:80]!r} ({resource_id}) was not kept, so it cannot come back. "
+            "Nothing was changed. Revert other parts: the fields, or the other resources."
+        )
+        self.resource_id = resource_id

@@ -35,7 +35,10 @@ def show(context: Any, package: Any, revision: Any, data_dict: dict[str, Any]) -
     context.setdefault("model", model)
     if tk.asbool(data_dict.get("use_default_schema", False)):
         context["schema"] = default_show_package_schema()
-    shown = _shown(context, package, _recorded(revision))
+    dataset = recorded(revision)
+    for resource in dataset["resources"]:
+        resource["url"] = _url(revision, resource)
+    shown = _shown(context, package, dataset)
     for resource in shown["resources"]:
         resource["datastore_active"] = False
     shown["revision_ref"] = data_dict["revision_ref"]
@@ -44,8 +47,26 @@ def show(context: Any, package: Any, revision: Any, data_dict: dict[str, Any]) -
     return shown
 
 
-def _recorded(revision: Any) -> dict[str, Any]:
-    """What `package_dictize` would have given when *revision* was current, ``for_edit`` or not aside."""
+def editable(context: Any, package: Any, revision: Any) -> dict[str, Any]:
+    """The dict that `package_show` gave for editing (``for_edit``) when *revision* (a row) was current."""
+    return _shown({**context, "session": model.Session, "model": model}, package, recorded(revision))
+
+
+def take_ids_used_elsewhere(package_id: str, resources: list[dict[str, Any]]) -> list[tuple[int, str]]:
+    """Take the ``id`` from those *resources* whose id a resource of another dataset has by now.
+
+    Returns their places in the list, with the ids that were taken.
+    """
+    ids = [resource["id"] for resource in resources]
+    table = model.resource_table
+    query = sa.select(table.c.id).where(table.c.id.in_(ids), table.c.package_id != package_id)
+    elsewhere = set(model.Session.execute(query).scalars())
+    places = [place for place, id in enumerate(ids) if id in elsewhere]
+    return [(place, resources[place].pop("id")) for place in places]
+
+
+def recorded(revision: Any) -> dict[str, Any]:
+    """What `package_dictize` gave ``for_edit`` when *revision* (a row) was current."""
     b = tables.metadata_blob
     body = model.Session.execute(
         sa.select(b.c.body).where(b.c.package_id == revision.package_id, b.c.sha == revision.meta_sha)
@@ -53,8 +74,6 @@ def _recorded(revision: Any) -> dict[str, Any]:
     states = revisions.states(revision.package_id, revision.seq)
     dataset = snapshot.rebuild(json.loads(body), [json.loads(state.body) for state in states])
     dataset.pop("plugin_data", None)
-    for resource in dataset["resources"]:
-        resource["url"] = _url(revision, resource)
     return dataset
 
 

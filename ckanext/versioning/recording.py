@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from ckanext.versioning import NAMES, actor, changes, history, snapshot
 from ckanext.versioning import model as tables
 from ckanext.versioning.actor import Actor
 from ckanext.versioning.changes import Change, Known, KnownBlob, KnownResource
+from ckanext.versioning.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -176,11 +178,14 @@ def _forget_pending(session: Any, transaction: Any) -> None:
     # A rolled-back savepoint keeps what was collected: the comparison tells what really changed.
     if transaction.parent is None:
         session.info.pop(_PENDING, None)
-        session.info.pop(actor.USER, None)
+        actor.forget(session)
 
 
 def record(session: Any, package_id: str) -> int | None:
     """Record the dataset as it is in *session*'s transaction; the new ``seq``, or None if nothing changed.
+
+    If it has no history yet, but was there before the transaction, that state is recorded first, as the
+    *baseline*: its time is that of its last change, and it has no author.
 
     The dataset's row stays locked until the transaction ends, so that ``seq`` has neither gaps nor forks.
     The history of a dataset that is gone from the database goes with it: if one with the same id is
@@ -193,15 +198,59 @@ def record(session: Any, package_id: str) -> int | None:
         for table in tables.TABLES:
             connection.execute(sa.delete(table).where(table.c.package_id == package_id))
         return None
-    context: Any = {"model": model, "session": session, "user": "", "ignore_auth": True, "for_edit": True}
-    dictized = package_dictize(package, context, include_plugin_data=True)
-    head = connection.execute(_HEAD, {"of": package_id}).first()
-    known = _known(connection, package_id, head) if head else None
-    change = changes.compare(snapshot.split(dictized), known)
+    now, head = _state(session, package), connection.execute(_HEAD, {"of": package_id}).first()
+    before = None if head else _committed(package_id)
+    baseline = changes.compare(before.snapshot, None) if before else None
+    known = changes.known(baseline) if baseline else _known(connection, package_id, head) if head else None
+    change = changes.compare(now.snapshot, known)
     if change is None:
         return None
-    labels = sorted(get_permission_labels().get_dataset_labels(package))
-    return _insert(connection, package_id, head, change, labels, actor.current(session))
+    if before and baseline:
+        created = min(before.modified, connection.execute(_TIME).scalar_one())
+        _insert(connection, package_id, None, baseline, before.labels, _NOBODY, created)
+        head = connection.execute(_HEAD, {"of": package_id}).one()
+    created = head.now if head else connection.execute(_TIME).scalar_one()
+    return _insert(connection, package_id, head, change, now.labels, actor.current(session), created)
+
+
+#: Who "made" the state in which the first recorded save of a dataset found it.
+_NOBODY = Actor(None, None, "baseline")
+
+
+@dataclass(frozen=True)
+class _State:
+    """A dataset as a session sees it: ``labels`` are CKAN's permission labels."""
+
+    snapshot: Snapshot
+    labels: list[str]
+    modified: datetime
+
+
+def _state(session: Any, package: Any) -> _State:
+    context: Any = {"model": model, "session": session, "user": "", "ignore_auth": True, "for_edit": True}
+    return _State(
+        snapshot.split(package_dictize(package, context, include_plugin_data=True)),
+        sorted(get_permission_labels().get_dataset_labels(package)),
+        package.metadata_modified.replace(tzinfo=timezone.utc),
+    )
+
+
+def _committed(package_id: str) -> _State | None:
+    """The dataset without what the running transaction did to it; None if that has made it.
+
+    That is how it was before its history began: it is older than the plugin, or came by textual SQL.
+    """
+    # Core's functions know one session only, the one that the registry holds for this thread.
+    scoped: Any = model.Session
+    mine = scoped()
+    other = scoped.session_factory()
+    scoped.registry.set(other)
+    try:
+        package = other.get(model.Package, package_id)
+        return _state(other, package) if package else None
+    finally:
+        scoped.registry.set(mine)
+        other.close()
 
 
 # One clock for all machines that write. Not now(), which is the time when the transaction began.
@@ -270,7 +319,7 @@ _HEAD = _head_query()
 _STATES = _states_query()
 #: Ends the states of the resources ``ended`` at revision ``seq``.
 _END_STATES = _end_states()
-_FIRST_TIME = sa.select(_CLOCK)
+_TIME = sa.select(_CLOCK)
 _NEW_BLOBS, _NEW_REVISION, _NEW_STATES = (
     sa.insert(table) for table in (tables.metadata_blob, tables.revision, tables.resource_state)
 )
@@ -287,9 +336,14 @@ def _known(connection: Any, package_id: str, head: Any) -> Known:
 
 
 def _insert(
-    connection: Any, package_id: str, head: Any, change: Change, labels: list[str], who: Actor
+    connection: Any,
+    package_id: str,
+    head: Any,
+    change: Change,
+    labels: list[str],
+    who: Actor,
+    created: datetime,
 ) -> int:
-    created = head.now if head else connection.execute(_FIRST_TIME).scalar_one()
     revision = _revision(package_id, head, change, labels, who, created)
     seq = revision["seq"]
     blobs = [change.dataset, *(state.blob for state in change.resources if state.blob)]
@@ -333,10 +387,9 @@ def _revision(
     package_id: str, head: Any, change: Change, labels: list[str], who: Actor, created: datetime
 ) -> dict[str, Any]:
     """The row of ``versioning_revision``."""
-    message = None  # there is no way to give one yet, and having none is sealed like any other message
     body = history.seal(history.body_record(change.dataset.sha, [vars(s) for s in change.resources]))
     author = history.seal(history.author_record(who.id, who.name))
-    message_seal = history.seal(message)
+    message = history.seal(who.message)  # having none is sealed like any other message
     row = {
         "package_id": package_id,
         "seq": head.seq + 1 if head else 1,
@@ -348,15 +401,15 @@ def _revision(
         "author_name": who.name,
         "author_sha": author.sha,
         "author_salt": author.salt,
-        "message": message,
-        "message_sha": message_seal.sha,
-        "message_salt": message_seal.salt,
+        "message": who.message,
+        "message_sha": message.sha,
+        "message_salt": message.salt,
         "origin": who.origin,
         "labels": labels,
         "summary": change.summary,
         "created": created,
     }
-    save = history.Save(who.id, who.origin, message, frozenset(labels), created)
+    save = history.Save(who.id, who.origin, who.message, frozenset(labels), created)
     return {**row, "id": history.recompute_id(row), "changeset": _changeset(save, head)}
 
 

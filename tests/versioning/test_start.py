@@ -53,7 +53,10 @@ def test_without_tables_ckan_works_and_the_log_names_the_command(
     execute("ALTER TABLE hidden_release RENAME TO versioning_release")
     assert recorded.revisions(dataset["id"]) == []
     call("package_patch", id=dataset["id"], title="U")
-    assert [row.seq for row in recorded.revisions(dataset["id"])] == [1]
+    assert [(row.seq, row.origin) for row in recorded.revisions(dataset["id"])] == [
+        (1, "baseline"),
+        (2, "cli"),
+    ]
 
 
 def test_a_table_that_vanishes_later_fails_the_save():

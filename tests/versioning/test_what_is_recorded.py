@@ -353,16 +353,6 @@ def test_purging_removes_the_history_and_the_same_id_starts_afresh(dataset: Data
     assert (row.seq, row.parent_id) == (1, None)
 
 
-def test_a_dataset_from_before_the_plugin_begins_with_its_first_change(dataset: Dataset):
-    for table in tables.TABLES:
-        model.Session.execute(sa.delete(table).where(table.c.package_id == dataset["id"]))
-    model.Session.commit()
-    call("package_patch", id=dataset["id"], title="T")
-    (row,) = recorded.revisions(dataset["id"])
-    assert row.seq == 1
-    assert call("package_show", id=dataset["id"], revision_ref="r1")["title"] == "T"
-
-
 def _same_patch(d: Dataset) -> None:
     call("package_patch", id=d["id"], title=d["title"])
 

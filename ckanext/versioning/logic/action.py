@@ -8,17 +8,23 @@ import ckantoolkit as tk
 from ckan import model
 from ckan.types import Context
 
-from ckanext.versioning import access, actor, reading, releases, revisions
+from ckanext.versioning import access, actor, reading, releases, reverting, revisions
 from ckanext.versioning.logic import schema
 from ckanext.versioning.logic.errors import as_ckan_errors
 
 __all__ = [
     "dataset_release_create",
     "dataset_release_list",
+    "dataset_revert",
     "dataset_revision_list",
     "dataset_revision_show",
+    "package_create",
     "package_show",
     "package_update",
+    "resource_create",
+    "resource_delete",
+    "resource_patch",
+    "resource_update",
 ]
 
 
@@ -41,8 +47,8 @@ def dataset_revision_list(context: Context, data_dict: dict[str, Any]) -> list[d
     :returns: dicts with ``seq`` (1 for the first revision of the dataset), ``id`` (64 hex digits),
         ``created`` (UTC, as in ``2026-05-01T12:00:00.000000Z``), ``author`` (``id`` and ``name``, the display
         name at the time; null if nobody is known), ``message`` (null if there is none), ``origin`` (``web``,
-        ``api``, ``job`` or ``cli``), ``changeset``, ``releases`` (names) and ``summary``: what changed since
-        revision ``seq`` - 1, null if the caller may not see that one. A summary has ``fields`` and
+        ``api``, ``job``, ``cli``, ``revert``, or ``baseline`` for the state of a dataset before its history
+        began), ``changeset``, ``releases`` (names) and ``summary``: what changed since revision ``seq`` - 1, null if the caller may not see that one. A summary has ``fields`` and
         ``extras`` (names; empty for the first revision) and ``resources`` with lists of ids: ``added``,
         ``removed``, ``bytes`` (another file), ``metadata`` (changed, same file) and ``moved``.
     :rtype: list of dicts
@@ -145,6 +151,46 @@ def dataset_release_list(context: Context, data_dict: dict[str, Any]) -> list[di
     return releases.listing(package.id)
 
 
+@as_ckan_errors
+def dataset_revert(context: Context, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Bring back what a dataset was in a revision. That is a change like any other, and makes a new revision.
+
+    :param dataset: id or name of the dataset
+    :type dataset: string
+    :param revision_ref: which revision, as in ``dataset_revision_show``
+    :type revision_ref: string
+    :param parts: what comes back: ``fields`` (all but the four named next), ``name``, ``owner_org``,
+        ``private``, ``state``, ``resources`` (the whole list), and ids of single resources, of which one that
+        was not there then is removed (optional, default: ``["fields", "resources"]``)
+    :type parts: list of strings
+    :param version_message: why (optional, default: ``Revert to r3``)
+    :type version_message: string
+
+    :returns: the dataset as ``package_update`` gives it, with ``new_resource_ids``: old id → new id of
+        resources whose id another dataset has by now
+
+    :raises ObjectNotFound: no such dataset or revision, or the caller may not see it
+    :raises NotAuthorized: the caller may not update the dataset
+    :raises ValidationError: the ref is malformed, or fits several ids; there is no such part; a file was not
+        kept; or the old values do not satisfy the dataset's schema of today. Nothing was changed.
+    """
+    given = _validated(schema.dataset_revert(), data_dict)
+    package = access.readable(context, given["dataset"], "package_show", {"id": given["dataset"]})
+    tk.check_access("dataset_revert", context, given)
+    revision = revisions.find(package.id, access.viewer(context, package.id), given["revision_ref"])
+
+    editing: Any = {**tk.fresh_context(context), "for_edit": True}
+    # Locked until package_update commits, and not from the index: what is merged is what is saved over.
+    locked: Any = {**editing, "for_update": True, "use_cache": False}
+    now = tk.get_action("package_show")(locked, {"id": package.id})
+    then = reading.editable(editing, package, revision)
+    wanted = reverting.reverted(now, then, given.get("parts"))
+    places = reading.take_ids_used_elsewhere(package.id, wanted["resources"])
+    with actor.saying(given.get("version_message") or f"Revert to r{revision.seq}", "revert"):
+        saved = tk.get_action("package_update")(tk.fresh_context(context), wanted)
+    return {**saved, "new_resource_ids": {old: saved["resources"][place]["id"] for place, old in places}}
+
+
 @tk.chained_action
 @tk.side_effect_free
 @as_ckan_errors
@@ -171,13 +217,64 @@ def package_show(original_action: Any, context: Context, data_dict: dict[str, An
 
 @tk.chained_action
 @as_ckan_errors
-def package_update(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-    """Core's, which refuses to save what ``package_show`` gave for an old revision.
+def package_create(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
+    """Core's, which with ``version_message`` says something about the revision that it makes."""
+    return _with_message(original_action, context, data_dict)
 
-    :raises ValidationError: it is such a dict
+
+@tk.chained_action
+@as_ckan_errors
+def package_update(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
+    """Core's, with ``version_message``; it refuses to save what ``package_show`` gave for an old revision.
+
+    :param version_message: what is to be said about the revision that this makes, up to 1000 characters. It
+        becomes no part of the dataset. Also a parameter of ``package_create``, ``package_patch``,
+        ``package_revise`` (in ``update``), ``resource_create``, ``resource_update``, ``resource_patch`` and
+        ``resource_delete`` (optional)
+    :type version_message: string
+
+    :raises ValidationError: it is such a dict; the message is not text, or too long
     """
     reading.refuse_old(data_dict)
-    return original_action(context, data_dict)
+    return _with_message(original_action, context, data_dict)
+
+
+@tk.chained_action
+@as_ckan_errors
+def resource_create(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
+    """Core's, with ``version_message``."""
+    return _with_message(original_action, context, data_dict)
+
+
+@tk.chained_action
+@as_ckan_errors
+def resource_update(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
+    """Core's, with ``version_message``."""
+    return _with_message(original_action, context, data_dict)
+
+
+@tk.chained_action
+@as_ckan_errors
+def resource_patch(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
+    """Core's, with ``version_message``."""
+    return _with_message(original_action, context, data_dict)
+
+
+@tk.chained_action
+@as_ckan_errors
+def resource_delete(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
+    """Core's, with ``version_message``."""
+    return _with_message(original_action, context, data_dict)
+
+
+def _with_message(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
+    if "version_message" not in data_dict:
+        return original_action(context, data_dict)
+    # A copy: core would keep it as an extra of a resource, and a form that is shown again must not lose it.
+    rest = {key: value for key, value in data_dict.items() if key != "version_message"}
+    given = _validated(schema.version_message(), {"version_message": data_dict["version_message"]})
+    with actor.saying(given.get("version_message"), deferred=bool(context.get("defer_commit"))):
+        return original_action(context, rest)
 
 
 def _validated(valid: dict[str, Any], data_dict: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ckan.types import AuthResult, Context
 __all__ = [
     "dataset_release_create",
     "dataset_release_list",
+    "dataset_revert",
     "dataset_revision_list",
     "dataset_revision_show",
 ]
@@ -29,6 +30,11 @@ def dataset_revision_show(context: Context, data_dict: dict[str, Any]) -> AuthRe
 
 
 def dataset_release_create(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """Whoever may update the dataset (``dataset``)."""
+    return _like("package_update", context, data_dict["dataset"])
+
+
+def dataset_revert(context: Context, data_dict: dict[str, Any]) -> AuthResult:
     """Whoever may update the dataset (``dataset``)."""
     return _like("package_update", context, data_dict["dataset"])
 

@@ -27,5 +27,7 @@ def as_ckan_errors(function: Callable[P, T]) -> Callable[P, T]:
             raise tk.ValidationError({"name": [str(error)]}) from error
         except (errors.InvalidRef, errors.AmbiguousRef, errors.NotCurrent) as error:
             raise tk.ValidationError({"revision_ref": [str(error)]}) from error
+        except (errors.UnknownPart, errors.FileNotKept) as error:
+            raise tk.ValidationError({"parts": [str(error)]}) from error
 
     return wrapper

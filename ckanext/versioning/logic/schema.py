@@ -10,6 +10,10 @@ import ckantoolkit as tk
 LIMIT = 20
 #: … and the most that can be asked for.
 MAX_LIMIT = 1000
+#: Characters of a message.
+MAX_MESSAGE = 1000
+#: Parts that one `dataset_revert` names.
+MAX_PARTS = 1000
 
 
 def dataset_revision_list() -> dict[str, Any]:
@@ -42,6 +46,19 @@ def dataset_release_list() -> dict[str, Any]:
     return {"dataset": [tk.get_validator("not_missing"), _text]}
 
 
+def dataset_revert() -> dict[str, Any]:
+    return {
+        "dataset": [tk.get_validator("not_missing"), _text],
+        "revision_ref": [tk.get_validator("not_missing"), _text],
+        "parts": [tk.get_validator("ignore_missing"), _names],
+        **version_message(),
+    }
+
+
+def version_message() -> dict[str, Any]:
+    return {"version_message": [tk.get_validator("ignore_empty"), _message]}
+
+
 def package_show_revision() -> dict[str, Any]:
     return {
         "id": [tk.get_validator("not_missing"), _text],
@@ -64,6 +81,20 @@ def _text(value: Any) -> str:
     if "\0" in value:
         raise tk.Invalid("This text has a NUL character in it, which the database cannot hold.")
     return value
+
+
+def _message(value: Any) -> str | None:
+    # Browsers send line ends as the standard for forms says; what is stored has Unix's.
+    value = _text(value).replace("\r\n", "\n").strip()
+    if len(value) > MAX_MESSAGE:
+        raise tk.Invalid(f"This has {len(value)} characters. Give at most {MAX_MESSAGE}.")
+    return value or None
+
+
+def _names(value: Any) -> list[str]:
+    if not isinstance(value, list) or not value or len(value) > MAX_PARTS:
+        raise tk.Invalid(f"Give a list of 1 to {MAX_PARTS} names or ids; leave it out for everything.")
+    return [_text(name) for name in value]
 
 
 def _number(limit: int | None = None) -> Any:

@@ -1,0 +1,99 @@
+"""What a dataset becomes when parts of it go back to an earlier revision.
+
+Pure: no CKAN, no database. The dataset dicts are of one kind: as shown for editing, or as recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from ckanext.versioning.errors import FileNotKept, UnknownPart
+from ckanext.versioning.snapshot import (
+    DERIVED_DATASET_FIELDS,
+    DERIVED_RESOURCE_FIELDS,
+    DERIVED_RESOURCE_PREFIXES,
+    stored_oid,
+)
+
+#: Parts that stand for all fields that a publisher writes, and for the whole list of resources.
+FIELDS, RESOURCES = "fields", "resources"
+#: Fields that say where a dataset is and who sees it: they stay as they are unless they are asked for.
+ON_REQUEST = frozenset({"name", "owner_org", "private", "state"})
+
+_NEVER = DERIVED_DATASET_FIELDS | {
+    "creator_user_id",
+    "id",
+    "metadata_created",
+    "relationships_as_subject",
+    "resources",
+    "type",
+}
+
+
+def reverted(
+    now: Mapping[str, Any], then: Mapping[str, Any], parts: Collection[str] | None = None
+) -> dict[str, Any]:
+    """*now* with its *parts* as they are in *then*.
+
+    parts: `FIELDS`, `RESOURCES`, names in `ON_REQUEST`, ids of resources; None stands for the first two. A
+    resource that was not there then is removed, one that is not there now comes back.
+
+    Raises UnknownPart, and FileNotKept for a file of which only the name is known.
+    """
+    wanted = {FIELDS, RESOURCES} if parts is None else set(parts)
+    ids = {resource["id"] for resource in (*now["resources"], *then["resources"])}
+    if unknown := sorted(wanted - ids - ON_REQUEST - {FIELDS, RESOURCES}):
+        raise UnknownPart(unknown)
+    names = wanted & ON_REQUEST
+    if FIELDS in wanted:
+        names |= (now.keys() | then.keys()) - ON_REQUEST - _NEVER
+    result = {key: value for key, value in now.items() if key not in names}
+    result |= {key: then[key] for key in names if key in then}
+    if RESOURCES in wanted:
+        wanted |= ids
+    resources = _resources(now["resources"], then["resources"], wanted, in_order=RESOURCES in wanted)
+    result["resources"] = [{**resource, "position": place} for place, resource in enumerate(resources)]
+    return result
+
+
+def _resources(
+    now: Sequence[Mapping[str, Any]], then: Sequence[Mapping[str, Any]], wanted: set[str], *, in_order: bool
+) -> list[dict[str, Any]]:
+    present = {resource["id"]: resource for resource in now}
+    restored = {r["id"]: _restored(r, present.get(r["id"])) for r in then if r["id"] in wanted}
+    if in_order:
+        return list(restored.values())
+    result = [restored.get(r["id"], dict(r)) for r in now if r["id"] in restored or r["id"] not in wanted]
+    for place, resource in enumerate(then):
+        if resource["id"] in restored and resource["id"] not in present:
+            result.insert(place, restored[resource["id"]])
+    return result
+
+
+def _restored(then: Mapping[str, Any], now: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The resource of that time, with what the system writes by itself as it is now."""
+    oid = stored_oid(then)
+    if then.get("url_type") == "upload" and oid is None and not _same_classic_file(then, now):
+        raise FileNotKept(then["id"], then.get("name") or then.get("url") or then["id"])
+    result = {key: value for key, value in then.items() if not _is_derived(key)}
+    if now is not None:
+        result |= {key: value for key, value in now.items() if _is_derived(key)}
+        # A data loader's mark for the bytes that it has loaded: others have to be loaded again.
+        if oid != stored_oid(now):
+            result.pop("hash", None)
+        elif "hash" in now:
+            result["hash"] = now["hash"]
+    else:
+        result.pop("hash", None)
+    return result
+
+
+def _is_derived(key: str) -> bool:
+    return key in DERIVED_RESOURCE_FIELDS or key.startswith(DERIVED_RESOURCE_PREFIXES)
+
+
+def _same_classic_file(then: Mapping[str, Any], now: Mapping[str, Any] | None) -> bool:
+    # CKAN's FileStore overwrites a resource's file, and `last_modified` alone tells that it did.
+    same = ("url_type", "url", "last_modified")
+    return now is not None and stored_oid(now) is None and all(then.get(k) == now.get(k) for k in same)
