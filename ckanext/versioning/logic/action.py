@@ -48,9 +48,10 @@ def dataset_revision_list(context: Context, data_dict: dict[str, Any]) -> list[d
         ``created`` (UTC, as in ``2026-05-01T12:00:00.000000Z``), ``author`` (``id`` and ``name``, the display
         name at the time; null if nobody is known), ``message`` (null if there is none), ``origin`` (``web``,
         ``api``, ``job``, ``cli``, ``revert``, or ``baseline`` for the state of a dataset before its history
-        began), ``changeset``, ``releases`` (names) and ``summary``: what changed since revision ``seq`` - 1, null if the caller may not see that one. A summary has ``fields`` and
-        ``extras`` (names; empty for the first revision) and ``resources`` with lists of ids: ``added``,
-        ``removed``, ``bytes`` (another file), ``metadata`` (changed, same file) and ``moved``.
+        began), ``changeset``, ``releases`` (names) and ``summary``: what changed since revision ``seq`` - 1,
+        null if the caller may not see that one. A summary has ``fields`` and ``extras`` (names; empty for the
+        first revision) and ``resources`` with lists of ids: ``added``, ``removed``, ``bytes`` (another
+        file), ``metadata`` (changed, same file) and ``moved``.
     :rtype: list of dicts
 
     :raises ObjectNotFound: no such dataset, or the caller may not read it
