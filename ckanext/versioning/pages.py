@@ -1,4 +1,4 @@
-"""The pages that show people a dataset's history: the list, a version, and the form that releases one."""
+"""The pages of a dataset's history: the list, a version, and the forms that release one or go back to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ from flask import current_app
 from flask_wtf.csrf import validate_csrf
 from wtforms import ValidationError
 
-from ckanext.versioning import access, errors, fields, reading, releases, revisions, snapshot, timeline
+from ckanext.versioning import (
+    access,
+    errors,
+    fields,
+    reading,
+    releases,
+    reverting,
+    revisions,
+    snapshot,
+    timeline,
+    words,
+)
 from ckanext.versioning.access import Viewer
 
 
@@ -35,8 +46,8 @@ class _Asked:
     who: Viewer
 
     @property
-    def may_release(self) -> bool:
-        """As `dataset_release_create` decides: whoever may update the dataset, who so sees all of it."""
+    def may_edit(self) -> bool:
+        """Whoever may update the dataset may also release versions and go back to them, and sees them all."""
         return self.who.labels is None
 
 
@@ -81,7 +92,7 @@ def release(id: str, ref: str) -> Any:
     """The form that releases a revision, and what it sends."""
     asked = _asked(id)
     revision = _revision(asked, ref)
-    if not asked.may_release:
+    if not asked.may_edit:
         return tk.abort(403, tk._("To release versions of this dataset you need permission to edit it."))
     named = _named(asked, revision)
     if named["releases"]:
@@ -121,6 +132,67 @@ def _release(asked: _Asked, revision: Any, form: dict[str, str]) -> None:
     )
 
 
+def revert(id: str, ref: str) -> Any:
+    """The form that brings a revision back, or parts of it, and what it sends."""
+    asked = _asked(id)
+    revision = _revision(asked, ref)
+    if not asked.may_edit:
+        return tk.abort(403, tk._("To go back to a version of this dataset you need permission to edit it."))
+    named = _named(asked, revision)
+    head = revisions.find(asked.package.id, asked.who, "head")
+    found = reverting.difference(reading.recorded(head), reading.recorded(revision))
+    if not found:
+        tk.h.flash_notice(tk._("The dataset is as it was in this version: there is nothing to go back to."))
+        return _to_version(asked, named["ref"])
+    offered = {resource.part for resource in found.resources if resource.kind != "lost"}
+    if found.fields or found.extras:
+        offered.add(reverting.FIELDS)
+    chosen, message, problems = offered, "", []
+    if tk.request.method == "POST":
+        _check_sent_by_our_form()
+        chosen = offered.intersection(tk.request.form.getlist("part"))
+        message = tk.request.form.get("message", "")
+        if tk.request.form.get("head") != head.id:
+            problems = [tk._("Somebody has changed the dataset meanwhile. Look again at what will change.")]
+        elif offered and not chosen:
+            problems = [tk._("Choose what is to come back.")]
+        else:
+            complete = chosen == offered and not any(r.kind == "lost" for r in found.resources)
+            try:
+                return _revert(asked, revision, None if complete else sorted(chosen), message)
+            except tk.ValidationError as error:
+                summary: Any = error.error_summary
+                problems = [f"{field}: {problem}" for field, problem in summary.items()]
+    of_fields = {"fields": found.fields, "extras": found.extras, "resources": _NO_RESOURCES}
+    page = _rendered(
+        asked,
+        "revert",
+        version=named,
+        head=head,
+        found=found,
+        fields=words.sentences(of_fields, {}, _Words()) if reverting.FIELDS in offered else [],
+        chosen=chosen,
+        message=message,
+        problems=problems,
+    )
+    return page, 409 if problems else 200
+
+
+_NO_RESOURCES: dict[str, list[str]] = {"added": [], "removed": [], "bytes": [], "metadata": [], "moved": []}
+
+
+def _revert(asked: _Asked, revision: Any, parts: list[str] | None, message: str) -> Any:
+    ref = f"r{revision.seq}"
+    given = {"dataset": asked.package.id, "revision_ref": ref, "version_message": message}
+    tk.get_action("dataset_revert")(_context(), given if parts is None else {**given, "parts": parts})
+    tk.h.flash_success(
+        tk._("What you chose is as it was in revision {number} again. This is a new version.").format(
+            number=revision.seq
+        )
+    )
+    return tk.redirect_to(f"{asked.package.type}.read", id=asked.package.name)
+
+
 def _check_sent_by_our_form() -> None:
     # CKAN's own check leaves out plugins' pages on 2.11, and on 2.12 every page that somebody
     # without a session has opened before.
@@ -130,8 +202,8 @@ def _check_sent_by_our_form() -> None:
         tk.abort(
             400,
             tk._(
-                "Nothing was released: the form was open for too long, or was not sent from this site's own "
-                "page. Open the version again and release it from there."
+                "Nothing was changed: the form was open for too long, or was not sent from this site's own "
+                "page. Open the version again and go on from there."
             ),
         )
 
@@ -170,7 +242,8 @@ def _named(asked: _Asked, revision: Any) -> dict[str, Any]:
         "author": revision.author_name,
         "message": revision.message,
         "created": revision.created,
-        "may_release": asked.may_release and not found,
+        "may_release": asked.may_edit and not found,
+        "may_revert": asked.may_edit and seq != revisions.head_seq(asked.package.id),
     }
 
 

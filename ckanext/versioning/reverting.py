@@ -6,8 +6,10 @@ Pure: no CKAN, no database. The dataset dicts are of one kind: as shown for edit
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from ckanext.versioning import changes, snapshot
 from ckanext.versioning.errors import FileNotKept, UnknownPart
 from ckanext.versioning.snapshot import (
     DERIVED_DATASET_FIELDS,
@@ -57,6 +59,65 @@ def reverted(
     return result
 
 
+@dataclass(frozen=True)
+class Resource:
+    """A resource that is not as it was: ``part`` is its id, ``name`` what people call it.
+
+    ``kind``: it would be ``added`` again, ``removed``, get other ``bytes`` or other ``metadata``. What is
+    ``lost`` cannot come back, because its file was not kept.
+    """
+
+    part: str
+    name: str
+    kind: Literal["added", "removed", "bytes", "metadata", "lost"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What `reverted` would change: names of ``fields`` and ``extras``, resources, and their order."""
+
+    fields: list[str]
+    extras: list[str]
+    resources: list[Resource]
+    order: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.fields or self.extras or self.resources or self.order)
+
+
+def difference(now: Mapping[str, Any], then: Mapping[str, Any]) -> Difference:
+    """Between two recorded states of a dataset, by what a publisher wrote."""
+    present = {resource["id"]: resource for resource in now["resources"]}
+    past = {resource["id"]: resource for resource in then["resources"]}
+    lost = [r for r in then["resources"] if _is_lost(r, present.get(r["id"]))]
+    current = changes.compare(snapshot.split(now), None)
+    whole = {**then, "resources": [r for r in then["resources"] if r not in lost]}
+    change = changes.compare(
+        snapshot.split(reverted(now, whole)), changes.known(current) if current else None
+    )
+    found: Any = change.summary if change else {"fields": [], "extras": [], "resources": {}}
+    kinds: Any = {
+        id: kind
+        for kind in ("added", "removed", "bytes", "metadata")
+        for id in found["resources"].get(kind, ())
+    }
+    kinds |= {resource["id"]: "lost" for resource in lost}
+    return Difference(
+        found["fields"],
+        found["extras"],
+        [
+            Resource(id, _name(past.get(id) or present[id]), kinds[id])
+            for id in dict.fromkeys((*past, *present))
+            if id in kinds
+        ],
+        order=bool(found["resources"].get("moved")),
+    )
+
+
+def _name(resource: Mapping[str, Any]) -> str:
+    return resource.get("name") or resource.get("url") or resource["id"]
+
+
 def _resources(
     now: Sequence[Mapping[str, Any]], then: Sequence[Mapping[str, Any]], wanted: set[str], *, in_order: bool
 ) -> list[dict[str, Any]]:
@@ -74,8 +135,8 @@ def _resources(
 def _restored(then: Mapping[str, Any], now: Mapping[str, Any] | None) -> dict[str, Any]:
     """The resource of that time, with what the system writes by itself as it is now."""
     oid = stored_oid(then)
-    if then.get("url_type") == "upload" and oid is None and not _same_classic_file(then, now):
-        raise FileNotKept(then["id"], then.get("name") or then.get("url") or then["id"])
+    if _is_lost(then, now):
+        raise FileNotKept(then["id"], _name(then))
     result = {key: value for key, value in then.items() if not _is_derived(key)}
     if now is not None:
         result |= {key: value for key, value in now.items() if _is_derived(key)}
@@ -93,7 +154,9 @@ def _is_derived(key: str) -> bool:
     return key in DERIVED_RESOURCE_FIELDS or key.startswith(DERIVED_RESOURCE_PREFIXES)
 
 
-def _same_classic_file(then: Mapping[str, Any], now: Mapping[str, Any] | None) -> bool:
-    # CKAN's FileStore overwrites a resource's file, and `last_modified` alone tells that it did.
+def _is_lost(then: Mapping[str, Any], now: Mapping[str, Any] | None) -> bool:
+    """CKAN's FileStore overwrites a resource's file, and `last_modified` alone tells that it did."""
+    if then.get("url_type") != "upload" or stored_oid(then):
+        return False
     same = ("url_type", "url", "last_modified")
-    return now is not None and stored_oid(now) is None and all(then.get(k) == now.get(k) for k in same)
+    return now is None or stored_oid(now) is not None or any(then.get(k) != now.get(k) for k in same)

@@ -15,6 +15,7 @@ blueprint.add_url_rule("/dataset/<id>/versions", view_func=pages.versions)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>", view_func=pages.version)
 blueprint.add_url_rule("/dataset/<id>@<ref>", view_func=pages.at)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/release", view_func=pages.release, methods=["GET", "POST"])
+blueprint.add_url_rule("/dataset/<id>/v/<ref>/revert", view_func=pages.revert, methods=["GET", "POST"])
 
 
 @blueprint.route(

@@ -111,7 +111,10 @@ def test_who_may_not_read_the_dataset_finds_nothing(
     visitor: Page, people: tuple[Person, Person, dict[str, Any]]
 ):
     private = published(people, private=True)
-    pages = [private.address(rest) for rest in ("/versions", "/v/v1", "/v/r1", "/v/v1/release", "@v1")]
+    pages = [
+        private.address(rest)
+        for rest in ("/versions", "/v/v1", "/v/r1", "/v/v1/release", "/v/v1/revert", "@v1")
+    ]
     for log_in_first in (False, True):
         if log_in_first:
             log_in(visitor, private.reader)
@@ -148,7 +151,33 @@ def test_an_editor_releases_a_version(visitor: Page, people: tuple[Person, Perso
     assert (newest["name"], newest["description"]) == ("v2", "Towns <b>too</b>.")
 
 
-@pytest.mark.parametrize("address", ["/versions", "/v/v1", "/v/head", "/v/head/release"])
+def test_an_editor_goes_back_to_a_version(visitor: Page, people: tuple[Person, Person, dict[str, Any]]):
+    dataset = published(people)
+    log_in(visitor, dataset.editor)
+    visitor.goto(dataset.address("/v/v1"))
+    visitor.get_by_role("link", name="Go back to this version").click()
+    details = visitor.get_by_role("checkbox", name="The details of the dataset. Changed: title.")
+    expect(details).to_be_checked()
+    expect(
+        visitor.get_by_role("checkbox", name="“People by city” gets its file of that time back.")
+    ).to_be_checked()
+
+    details.uncheck()
+    visitor.get_by_label("Message").fill("The new figures were wrong.")
+    visitor.get_by_role("button", name="Go back to this version").click()
+    expect(visitor.get_by_text("This is a new version.")).to_be_visible()
+    expect(
+        visitor.get_by_role("main").get_by_role("heading", name="Cities and towns", level=1)
+    ).to_be_visible()
+    visitor.get_by_role("link", name="Versions").click()
+    newest = visitor.locator(".versions-list > li").first
+    expect(newest).to_contain_text("The new figures were wrong.")
+    expect(newest).to_contain_text("New content for “People by city”.")
+    shown = dataset.reader.client.action("package_show", id=dataset.name)
+    assert shown["resources"][0]["sha256"] == hashlib.sha256(FIRST).hexdigest()
+
+
+@pytest.mark.parametrize("address", ["/versions", "/v/v1", "/v/head", "/v/head/release", "/v/v1/revert"])
 @pytest.mark.parametrize("width", [1280, 360])
 def test_nothing_keeps_anybody_out(visitor: Page, dataset: Published, address: str, width: int):
     log_in(visitor, dataset.editor)

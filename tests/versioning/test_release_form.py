@@ -82,7 +82,7 @@ def test_only_our_own_page_can_send_it(browser: Any, portal: Portal, token: str 
         browser = portal.app.test_client()
     else:
         fields[hidden] = token
-    assert "Nothing was released" in sent(browser, address(dataset), editor, fields, status=400).body
+    assert "Nothing was changed" in sent(browser, address(dataset), editor, fields, status=400).body
     assert releases(dataset) == []
 
 
