@@ -35,6 +35,11 @@ help: ## this list
 	@echo "  WORKERS     test processes side by side ($(WORKERS))"
 	@echo "  FIGURE      what \`make bench\` measures: names of modules in bench/figures (all)"
 	@echo "  TESTS       what \`make tests\` and \`make proof\` run: paths and any options of pytest ($(TESTS))"
+	@echo
+	@echo "Services of yours that \`make demo\` is to use instead of its own, each alone or together (docs/development.rst):"
+	@echo "  CKAN_SQLALCHEMY_URL   a PostgreSQL database that is empty"
+	@echo "  CKAN_REDIS_URL        Redis"
+	@echo "  CKAN_SOLR_URL         a core of Solr with CKAN's schema"
 
 install: ## missing Debian packages (as root), then .venv with CKAN and this distribution
 	@services/install
@@ -45,7 +50,8 @@ browser: ## the same, and Chromium for the tests
 services: install ## PostgreSQL, Redis and Solr of this checkout
 	@$(BIN)/python -m services start
 
-demo: services ## a site with users and sample data, and the story played on it; it stays running
+demo: ## a site with users and sample data, and the story played on it; it stays running
+	@services/install demo
 	@$(BIN)/python -m demo
 
 picture: browser demo ## docs/versions.png, the picture in the README, from the demo

@@ -11,27 +11,29 @@ from typing import Any
 
 import requests
 
-from demo import accounts, samples, site
+from demo import accounts, given, place, samples, site
 from demo.client import Client, Refused
+from demo.place import Place
 from demo.site import Address
-from services import ini
+from services import ini, lifecycle
 from services.checkout import LOG, ROOT, exclusive, write_private
 from services.progress import Failure, exit_with, run, step
-from services.settings import Settings
 
 
 def main() -> None:
     address = _address()
-    settings = Settings.load()
-    if settings is None:
-        raise Failure("The services were never started.", "run `make demo`, which starts them.")
+    urls = given.take()
+    given.check(urls)
+    with exclusive("services"):
+        settings = lifecycle.start(without=urls)
     with exclusive("demo"):
-        site.bring_up(settings, address)
+        here = place.find(settings, urls)
+        site.bring_up(here, address)
         with step("Users and organisation"), _told_with_the_site_log():
-            people = accounts.ensure(address)
+            people = accounts.ensure(here, address)
         with step("Sample datasets"), _told_with_the_site_log():
             samples.publish_all(Client(address.url, address.lfs, people["editor"]["token"]), people["org"])
-            _publish_before(people["org"], people["editor"]["name"])
+            _publish_before(here, people["org"], people["editor"]["name"])
         _play_story()
     _print_entrance(address, people)
 
@@ -57,10 +59,10 @@ def _told_with_the_site_log() -> Iterator[None]:
         ) from None
 
 
-def _publish_before(org: str, editor: str) -> None:
+def _publish_before(place: Place, org: str, editor: str) -> None:
     """A dataset whose file CKAN's own FileStore took in, with our plugins switched off."""
-    without = site.DIRECTORY / "before.ini"
-    write_private(without, ini.text({"ckan.plugins": ""}, base=site.INI))
+    without = place.directory / "before.ini"
+    write_private(without, ini.text({"ckan.plugins": ""}, base=place.ini))
     run(
         [sys.executable, "-m", "demo.before", samples.BEFORE.stem, samples.BEFORE, org, editor],
         log="demo-before",

@@ -7,29 +7,34 @@ import os
 import secrets
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from demo.client import Client, Refused
-from demo.site import INI, Address
+from demo.place import Place
+from demo.site import Address
 from services.checkout import LOG, ROOT, RUN, write_private
 from services.progress import Failure
 
+#: What scripts read: a copy of the running demo's own file of this name.
 PATH = RUN / "demo.json"
 ORG = "open-data-office"
 #: Role in the story → user name. The editor edits ORG, the reader is in no organisation.
 NAMES = {"sysadmin": "admin", "editor": "editor", "reader": "reader"}
 
 
-def ensure(address: Address) -> dict[str, Any]:
+def ensure(place: Place, address: Address) -> dict[str, Any]:
     """What demo.json says; users that are missing, or whose tokens work no more, are made or get new ones."""
-    accounts = _saved(address) or _create(address)
-    write_private(PATH, json.dumps({"url": address.url, "lfs": address.lfs, **accounts}, indent=2) + "\n")
+    own = place.directory / PATH.name
+    accounts = _saved(own, address) or _create(place, address)
+    for path in (own, PATH):
+        write_private(path, json.dumps({"url": address.url, "lfs": address.lfs, **accounts}, indent=2) + "\n")
     return accounts
 
 
-def _saved(address: Address) -> dict[str, Any] | None:
+def _saved(path: Path, address: Address) -> dict[str, Any] | None:
     try:
-        saved = json.loads(PATH.read_text())
+        saved = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
         return None
     try:
@@ -41,9 +46,9 @@ def _saved(address: Address) -> dict[str, Any] | None:
     return {key: saved[key] for key in ("org", *NAMES)}
 
 
-def _create(address: Address) -> dict[str, Any]:
+def _create(place: Place, address: Address) -> dict[str, Any]:
     passwords = {role: secrets.token_urlsafe(12) for role in NAMES}
-    tokens = {"sysadmin": _sysadmin(passwords["sysadmin"])}
+    tokens = {"sysadmin": _sysadmin(place, passwords["sysadmin"])}
     sysadmin = Client(address.url, address.lfs, tokens["sysadmin"])
     for role in ("editor", "reader"):
         _user(sysadmin, NAMES[role], passwords[role])
@@ -86,13 +91,13 @@ def _exists(sysadmin: Client, show: str, name: str) -> bool:
     return True
 
 
-def _sysadmin(password: str) -> str:
+def _sysadmin(place: Place, password: str) -> str:
     log = LOG / "demo-sysadmin.log"
     with log.open("w") as errors:
         created = subprocess.run(
             [sys.executable, "-m", "demo.sysadmin", NAMES["sysadmin"]],
             cwd=ROOT,
-            env={**os.environ, "CKAN_INI": str(INI)},
+            env={**os.environ, "CKAN_INI": str(place.ini)},
             input=password,
             stdout=subprocess.PIPE,
             stderr=errors,

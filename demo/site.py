@@ -12,15 +12,14 @@ import redis
 import requests
 import rq
 
+from demo import database
+from demo.place import Place
 from services import databases, ini, processes
-from services.checkout import ROOT, RUN, VENV, write_private
+from services.checkout import ROOT, VENV, write_private
 from services.processes import Program
 from services.progress import Failure, run, step
-from services.settings import Settings, is_free
+from services.settings import is_free
 
-INI = RUN / "ckan.ini"
-DIRECTORY = RUN / "demo"
-DATABASE = "demo"
 PLUGINS = "authz_service external_storage versioning text_view image_view"
 START_SECONDS = 120
 
@@ -41,11 +40,10 @@ class Address:
         return f"{self.url}/lfs"
 
 
-def bring_up(settings: Settings, address: Address) -> None:
+def bring_up(place: Place, address: Address) -> None:
     """The site answers and the worker waits for jobs. Both are restarted if code or configuration changed."""
-    DIRECTORY.mkdir(mode=0o700, exist_ok=True)
-    write_private(INI, ini.text(_options(settings, address)))
-    for program in _programs(address):
+    write_private(place.ini, ini.text(_options(place, address)))
+    for program in _programs(place, address):
         processes.declare(program)
     processes.apply()
     if not processes.is_running("site") and not is_free(address.port, address.host):
@@ -53,20 +51,24 @@ def bring_up(settings: Settings, address: Address) -> None:
             f"Port {address.port} on {address.host} is taken by another program, and the site needs it.",
             f"end that program, or choose another port: make demo DEMO_PORT={address.port + 1}",
         )
-    _upgrade_database(settings)
-    _write_keys()
+    _upgrade_database(place)
+    _write_keys(place)
+    _index_anew(place)
     with step("Site and job worker"):
         processes.start("site")
         processes.start("worker")
         processes.wait_until("site", lambda: _site_answers(address), START_SECONDS)
-        processes.wait_until("worker", lambda: _worker_waits(settings), START_SECONDS)
+        processes.wait_until("worker", lambda: _worker_waits(place), START_SECONDS)
 
 
-def _options(settings: Settings, address: Address) -> dict[str, str]:
+def _options(place: Place, address: Address) -> dict[str, str]:
     return {
-        **ini.service_options(settings, database=DATABASE, redis_number=0),
-        **ini.directory_options(DIRECTORY),
-        "SECRET_KEY": _secret_key(),
+        "sqlalchemy.url": place.urls["postgres"],
+        "ckan.redis.url": place.urls["redis"],
+        "solr_url": place.urls["solr"],
+        "ckan.site_id": place.name,
+        **ini.directory_options(place.directory),
+        "SECRET_KEY": _secret_key(place),
         "ckan.site_url": address.url,
         "ckan.site_title": "Open data, every version",
         "ckan.site_description": "A demo of ckanext-publish",
@@ -79,19 +81,19 @@ def _options(settings: Settings, address: Address) -> dict[str, str]:
     }
 
 
-def _secret_key() -> str:
+def _secret_key(place: Place) -> str:
     """Kept, because all sessions and API tokens are signed with it."""
-    path = DIRECTORY / "secret-key"
+    path = place.directory / "secret-key"
     if not path.exists():
         write_private(path, secrets.token_urlsafe(32))
     return path.read_text()
 
 
-def _programs(address: Address) -> Iterable[Program]:
+def _programs(place: Place, address: Address) -> Iterable[Program]:
     environment = {
-        "CKAN_INI": str(INI),
+        "CKAN_INI": str(place.ini),
         # Nobody reads it: with it, a change of code is a change of the program, and those are restarted.
-        "CKANEXT_PUBLISH_CODE": _code_version(),
+        "CKANEXT_PUBLISH_CODE": _code_version(place),
     }
     gunicorn = [
         str(VENV / "bin/gunicorn"),
@@ -104,12 +106,12 @@ def _programs(address: Address) -> Iterable[Program]:
     gunicorn += ["--timeout", "300", "--graceful-timeout", "10"]
     # Loading CKAN takes seconds, and that is where a mistake in a plugin shows.
     yield Program("site", gunicorn, ROOT, start_seconds=20, environment=environment)
-    worker = [str(VENV / "bin/ckan"), "-c", str(INI), "jobs", "worker"]
+    worker = [str(VENV / "bin/ckan"), "-c", str(place.ini), "jobs", "worker"]
     yield Program("worker", worker, ROOT, start_seconds=20, environment=environment)
 
 
-def _code_version() -> str:
-    digest = hashlib.sha256(INI.read_bytes() + (VENV / "installed").read_bytes())
+def _code_version(place: Place) -> str:
+    digest = hashlib.sha256(place.ini.read_bytes() + (VENV / "installed").read_bytes())
     sources = [ROOT / "demo" / "wsgi.py"]
     for directory in ("ckanext", "templates", "assets"):
         sources += (
@@ -120,31 +122,37 @@ def _code_version() -> str:
     return digest.hexdigest()[:16]
 
 
-def _upgrade_database(settings: Settings) -> None:
+def _upgrade_database(place: Place) -> None:
     wanted = databases.schema_version(PLUGINS)
-    if databases.recorded_version(settings, DATABASE) == wanted:
-        return
-    with step("Database tables"):
-        if DATABASE not in databases.names(settings):
-            databases.create(settings, DATABASE)
-        databases.upgrade(INI, log="demo-database")
-        databases.record_version(settings, DATABASE, wanted)
+    if database.tables_version(place.urls["postgres"]) != wanted:
+        with step("Database tables"):
+            databases.upgrade(place.ini, log="demo-database")
+            database.record_tables_version(place.urls["postgres"], wanted)
 
 
-def _write_keys() -> None:
-    options = ini.directory_options(DIRECTORY)
+def _index_anew(place: Place) -> None:
+    """Rebuild the search index if this Solr is not the one that has it."""
+    indexed = place.directory / "indexed-by"
+    if indexed.exists() and indexed.read_text() != place.urls["solr"]:
+        with step("Search index"):
+            _ckan(place, "search-index", "rebuild")
+    write_private(indexed, place.urls["solr"])
+
+
+def _write_keys(place: Place) -> None:
+    options = ini.directory_options(place.directory)
     keys = Path(options["ckanext.authz_service.keys_dir"])
     if not keys.is_dir() or not any(keys.iterdir()):
         with step("Signing key"):
-            _ckan("authz", "keygen")
+            _ckan(place, "authz", "keygen")
     if not Path(options["ckanext.external_storage.capability_secret_file"]).exists():
         with step("Secret of the file store"):
-            _ckan("external-storage", "keygen")
+            _ckan(place, "external-storage", "keygen")
 
 
-def _ckan(*arguments: str) -> None:
+def _ckan(place: Place, *arguments: str) -> None:
     run(
-        [VENV / "bin/ckan", "-c", INI, *arguments],
+        [VENV / "bin/ckan", "-c", place.ini, *arguments],
         log="-".join(arguments),
         advice="the traceback above shows what went wrong in the command.",
     )
@@ -158,8 +166,8 @@ def _site_answers(address: Address) -> bool:
     return answer.ok
 
 
-def _worker_waits(settings: Settings) -> bool:
-    """Whether the worker of this very process has put itself down in Redis."""
+def _worker_waits(place: Place) -> bool:
+    """Whether the worker of this very process has put itself down in Redis, for CKAN's queue of this site."""
     pid = processes.pid_of("worker")
-    known = rq.Worker.all(connection=redis.Redis.from_url(settings.redis_url(0)))
-    return any(worker.pid == pid for worker in known)
+    queue = rq.Queue(f"ckan:{place.name}:default", connection=redis.Redis.from_url(place.urls["redis"]))
+    return any(worker.pid == pid for worker in rq.Worker.all(queue=queue))

@@ -53,18 +53,6 @@ def schema_version(plugins: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def recorded_version(settings: Settings, name: str) -> str | None:
-    """What ``record_version`` last said of the database; None if it does not exist or was never upgraded."""
-    query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = {}"
-    rows = _execute(settings, query, sql.Literal(name))
-    return rows[0][0] if rows else None
-
-
-def record_version(settings: Settings, name: str, schema: str) -> None:
-    # A comment on the database itself: it cannot outlive it, as a file could.
-    _execute(settings, "COMMENT ON DATABASE {} IS {}", sql.Identifier(name), sql.Literal(schema))
-
-
 def _migration_files() -> Iterable[Path]:
     for path in (ROOT / "ckanext").glob("*/migration/**/*"):
         if path.is_file() and path.suffix != ".pyc":

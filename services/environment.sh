@@ -28,6 +28,11 @@ export NO_PROXY="$no_proxy"
 # pyright: run the node that was installed with it, and do not ask the network for a newer pyright.
 export PYRIGHT_PYTHON_GLOBAL_NODE=off PYRIGHT_PYTHON_IGNORE_WARNINGS=1
 
-# CKAN lets these override its ini file. Left in, they would turn the tests and the demo loose on another site.
+# CKAN lets these override its ini file. Left in, they would turn the tests and the demo loose on another site. Services
+# that `make demo` is given on purpose come by three of them, which only demo/given.py reads, under other names.
+for name in SQLALCHEMY_URL REDIS_URL SOLR_URL; do
+    given="CKAN_$name"
+    if [ -n "${!given:-}" ]; then export "GIVEN_$name=${!given}"; fi
+done
 for name in $(compgen -e CKAN_ || true); do unset "$name"; done
-unset name
+unset name given

@@ -7,7 +7,6 @@ from configparser import ConfigParser
 from pathlib import Path
 
 from services.checkout import ROOT
-from services.settings import Settings
 
 #: CKAN 2.11 looks for these sections in the very file it is started with, not in one that it uses.
 LOGGING = """
@@ -43,16 +42,6 @@ formatter = generic
 [formatter_generic]
 format = %(asctime)s %(levelname)-5.5s [%(name)s] %(message)s
 """
-
-
-def service_options(settings: Settings, *, database: str, redis_number: int) -> dict[str, str]:
-    """What keeps one CKAN apart from others on the same services; the database's name is its site id."""
-    return {
-        "sqlalchemy.url": settings.database_url(database),
-        "ckan.redis.url": settings.redis_url(redis_number),
-        "solr_url": settings.solr_url(),
-        "ckan.site_id": database,
-    }
 
 
 def directory_options(directory: Path) -> dict[str, str]:

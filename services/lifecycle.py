@@ -3,45 +3,52 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 
 from services import postgres, processes, redis, solr
 from services.checkout import RUN
 from services.progress import step
 from services.settings import Settings
 
+TITLES = {"postgres": "PostgreSQL", "redis": "Redis", "solr": "Solr"}
 ANSWERS = {"postgres": postgres.answers, "redis": redis.answers, "solr": solr.answers}
 START_SECONDS = 90
 
 
-def start() -> Settings:
-    """Bring the three up; quick when they are."""
-    if not any(processes.is_running(name) for name in ANSWERS):
-        # Nothing supervised runs, so whatever still does has lost its supervisor and sits on our ports.
+def start(without: Collection[str] = ()) -> Settings:
+    """Bring the three up but for those in ``without``, which somebody else runs; quick when they are up."""
+    if not processes.is_supervised():
+        # Whatever still runs has lost its supervisor and sits on our ports.
         processes.end_orphans()
     saved = Settings.load()
     settings = saved or Settings()
-    for name in ANSWERS:
+    wanted = [name for name in TITLES if name not in without]
+    for name in wanted:
         if not processes.is_running(name):
             settings.settle_port(name)
     settings.save()
 
-    solr_program, solr_changed = solr.prepare(settings)
-    processes.declare(postgres.prepare(settings, new_password=saved is None))
-    processes.declare(redis.prepare(settings))
-    processes.declare(solr_program)
-    if solr_changed:
-        processes.stop("solr")
+    if "postgres" in wanted:
+        processes.declare(postgres.prepare(settings, new_password=saved is None))
+    if "redis" in wanted:
+        processes.declare(redis.prepare(settings))
+    if "solr" in wanted:
+        program, changed = solr.prepare(settings)
+        processes.declare(program)
+        if changed:
+            processes.stop("solr")
     processes.apply()
-    with step("PostgreSQL, Redis and Solr"):
-        for name in ANSWERS:
-            processes.start(name)
-        for name, answers in ANSWERS.items():
-            processes.wait_until(name, lambda answers=answers: answers(settings), START_SECONDS)
+    if wanted:
+        with step(", ".join(TITLES[name] for name in wanted)):
+            for name in wanted:
+                processes.start(name)
+            for name in wanted:
+                processes.wait_until(name, lambda name=name: ANSWERS[name](settings), START_SECONDS)
     return settings
 
 
 def all_answer(settings: Settings) -> bool:
-    return all(answers(settings) for answers in ANSWERS.values())
+    return all(name in settings.ports and answers(settings) for name, answers in ANSWERS.items())
 
 
 def stop() -> None:

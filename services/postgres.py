@@ -47,9 +47,7 @@ def prepare(settings: Settings, *, new_password: bool) -> Program:
     command = [str(binaries / "postgres"), "-D", str(cluster)]
     command += [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     # INT is the "fast" shutdown: clients are disconnected, nothing is lost.
-    return Program(
-        "postgres", command, cluster, user=user, stop_signal="INT", stop_seconds=30, autostart=True
-    )
+    return Program("postgres", command, cluster, user=user, stop_signal="INT", stop_seconds=30)
 
 
 def answers(settings: Settings) -> bool:

@@ -46,7 +46,6 @@ class Program:
     stop_seconds: int = 20
     #: One that ends sooner than this has not started, and is not started again: its log says why.
     start_seconds: int = 2
-    autostart: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -58,7 +57,8 @@ class Program:
             "command": shlex.join(self.command),
             "directory": str(self.directory),
             "environment": _environment(self.environment),
-            "autostart": str(self.autostart).lower(),
+            # Also a program of an earlier start, which this one may not need, is declared.
+            "autostart": "false",
             "startsecs": str(self.start_seconds),
             "startretries": "0",
             "stopsignal": self.stop_signal,
@@ -79,6 +79,11 @@ def declare(program: Program) -> None:
     """Tell what ``program`` is; ``apply`` makes it so."""
     PROGRAMS.mkdir(exist_ok=True)
     write_private(PROGRAMS / f"{program.name}.conf", program.as_config())
+
+
+def is_supervised() -> bool:
+    """Whether the supervisor runs."""
+    return _connect() is not None
 
 
 def is_running(name: str) -> bool:

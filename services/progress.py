@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -13,6 +14,8 @@ from pathlib import Path
 from services.checkout import LOG, ROOT
 
 TAIL_LINES = 30
+#: The passwords of URLs that programs here are given, and write into their logs perhaps.
+_passwords: set[str] = set()
 
 
 class Failure(Exception):
@@ -30,7 +33,16 @@ class Failure(Exception):
             tail = self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
             lines += [f"The end of {_shown(self.log)}:", *(f"  | {line}" for line in tail)]
         lines.append(f"What to do: {self.advice}")
-        return "\n".join(lines)
+        text = "\n".join(lines)
+        for password in _passwords:
+            text = text.replace(f":{password}@", ":***@")
+        return text
+
+
+def hide_password(url: str) -> None:
+    """Failures show ``***`` in place of the URL's password from now on."""
+    if found := re.search(r"://[^/:]*:(.+)@", url):
+        _passwords.add(found[1])
 
 
 @contextmanager

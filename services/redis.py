@@ -1,4 +1,4 @@
-"""Redis, with the job queues. Database 0 is the demo's, the others belong to test runs (sandbox.py)."""
+"""Redis, with the job queues. The lower databases belong to demos, the others to test runs (sandbox.py)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from services.progress import Failure
 from services.settings import HOST, Settings
 
 DATABASES = 128
+FIRST_OF_TESTS = 32
 DIRECTORY = RUN / "redis"
 
 
@@ -32,7 +33,7 @@ def prepare(settings: Settings) -> Program:
         "daemonize no",
     ]
     write_private(config, "\n".join(lines) + "\n")
-    return Program("redis", [server, str(config)], DIRECTORY, autostart=True)
+    return Program("redis", [server, str(config)], DIRECTORY)
 
 
 def answers(settings: Settings) -> bool:

@@ -16,13 +16,13 @@ import redis
 from services import databases, ini, solr
 from services.checkout import ROOT, RUN, exclusive, try_lock, write_private
 from services.progress import Failure
-from services.redis import DATABASES
+from services.redis import DATABASES, FIRST_OF_TESTS
 from services.settings import Settings
 
 DIRECTORY = RUN / "test"
 TEMPLATE_PREFIX = "template_"
-#: Redis database 0 is the demo's.
-LIMIT = DATABASES - 1
+#: The Redis database after those of the sandboxes serves while the template is made.
+LIMIT = DATABASES - FIRST_OF_TESTS - 1
 
 
 @dataclass
@@ -43,9 +43,7 @@ def take(settings: Settings) -> Sandbox:
     if directory.exists():
         shutil.rmtree(directory)
     directory.mkdir()
-    options = ini.service_options(settings, database=name, redis_number=number) | ini.directory_options(
-        directory
-    )
+    options = _service_options(settings, name, number) | ini.directory_options(directory)
     path = directory / "ckan.ini"
     write_private(path, ini.text(options, base=ROOT / "test.ini"))
     with exclusive("test-template"):
@@ -53,6 +51,16 @@ def take(settings: Settings) -> Sandbox:
     redis.Redis.from_url(options["ckan.redis.url"]).flushdb()
     solr.forget_site(settings, name)
     return Sandbox(number, options, path, claim)
+
+
+def _service_options(settings: Settings, database: str, number: int) -> dict[str, str]:
+    """What keeps one sandbox apart from others on the same services; the database's name is its site id."""
+    return {
+        "sqlalchemy.url": settings.database_url(database),
+        "ckan.redis.url": settings.redis_url(FIRST_OF_TESTS + number - 1),
+        "solr_url": settings.solr_url(),
+        "ckan.site_id": database,
+    }
 
 
 def _claim() -> tuple[int, TextIO]:
@@ -78,7 +86,7 @@ def _template(settings: Settings) -> str:
             databases.drop(settings, name)
     unfinished = f"{TEMPLATE_PREFIX}unfinished"
     databases.create(settings, unfinished)
-    options = ini.service_options(settings, database=unfinished, redis_number=LIMIT)
+    options = _service_options(settings, unfinished, LIMIT + 1)
     path = DIRECTORY / "template.ini"
     write_private(path, ini.text(options, base=ROOT / "test.ini"))
     databases.upgrade(path, log="test-template")

@@ -48,7 +48,7 @@ def prepare(settings: Settings) -> tuple[Program, bool]:
         (DIRECTORY / name).mkdir(exist_ok=True)
     command = [java, "-Xmx256m", *(f"-D{name}={value}" for name, value in properties.items())]
     command += ["-cp", f"{JARS}/*", "org.eclipse.jetty.xml.XmlConfiguration", str(SOURCE / "jetty.xml")]
-    return Program("solr", command, DIRECTORY, autostart=True), changed
+    return Program("solr", command, DIRECTORY), changed
 
 
 def answers(settings: Settings) -> bool:
