@@ -23,7 +23,9 @@ from services.progress import Failure, exit_with, run, step
 def main() -> None:
     address = _address()
     urls = given.take()
-    given.check(urls)
+    if urls:
+        with step(f"Given: {', '.join(lifecycle.TITLES[service] for service in urls)}"):
+            given.check(urls)
     with exclusive("services"):
         settings = lifecycle.start(without=urls)
     with exclusive("demo"):

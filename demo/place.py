@@ -1,7 +1,7 @@
 """What belongs to one demo: a database, a directory in ``.run/``, a site id that parts index and queues.
 
-Each series of CKAN (2.12, 2.11) has a demo of its own, and so has each database that is given. Which directory
-goes with a database, the database says itself; the directory's name is also the site id.
+Each series of CKAN (2.12, 2.11) has a demo of its own, and so has each database that is given. The
+database says itself which directory goes with it; the name of that is also the site id.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from demo import given
 from services.checkout import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -30,6 +31,7 @@ def test_help_lists_every_target(told):
 
 def test_help_lists_every_option(told):
     options = set(re.findall(r"^([A-Z_]+) \?=", MAKEFILE, re.MULTILINE)) | {"PYTHON"}
+    options |= {given.variable(service) for service in given.NAMES}
     assert set(re.findall(r"^  ([A-Z_]+) ", told, re.MULTILINE)) == options
 
 
@@ -52,3 +54,11 @@ def test_what_the_caller_chose_stays():
     lines = finished.stdout.splitlines()
     assert set(chosen[:3]) <= set(lines)
     assert "no_proxy=.example.org,127.0.0.1,localhost" in lines
+
+
+def test_of_another_sites_variables_only_what_the_demo_may_be_given_is_left():
+    theirs = ("CKAN_INI=/theirs.ini", "CKAN_SITE_ID=theirs", "CKAN_SOLR_URL=http://solr/solr/ckan")
+    finished = with_empty_environment(*theirs, "/bin/bash", "-euc", "source services/environment.sh; env")
+    lines = finished.stdout.splitlines()
+    assert [line for line in lines if line.startswith("CKAN")] == []
+    assert [line for line in lines if line.startswith("GIVEN")] == ["GIVEN_SOLR_URL=http://solr/solr/ckan"]

@@ -74,6 +74,14 @@ def test_what_changed_is_started_anew(run_directory, pid_of_sleeper):
     assert ends(pid_of_sleeper)
 
 
+def test_what_is_only_declared_is_not_started(run_directory):
+    processes.declare(sleeper(run_directory))
+    assert not processes.is_supervised()
+    processes.apply()
+    assert processes.is_supervised()
+    assert not processes.is_running("sleeper")
+
+
 def test_stopping_twice_is_no_error(pid_of_sleeper):
     assert processes.shut_down()
     assert not Path(f"/proc/{pid_of_sleeper}").exists()

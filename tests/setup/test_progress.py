@@ -20,6 +20,17 @@ def test_a_failed_program_tells_its_last_words_and_what_to_do(tmp_path, monkeypa
     assert told.endswith("What to do: make room.")
 
 
+def test_the_password_of_a_url_in_a_log_is_not_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "LOG", tmp_path)
+    monkeypatch.setattr(progress, "_passwords", set())
+    progress.hide_password("http://ckan:a:b@c@host/solr")
+    log = tmp_path / "step.log"
+    log.write_text("No answer from http://ckan:a:b@c@host/solr, user ckan.")
+    told = str(Failure("It failed.", "try again.", log))
+    assert "a:b@c" not in told
+    assert "http://ckan:***@host/solr, user ckan." in told
+
+
 def test_a_step_is_one_line_with_its_seconds(capsys):
     with progress.step("Counting"):
         pass

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from services import lifecycle
 from services.settings import FIRST_CHOICE, HOST, Settings, is_free
 
 
@@ -44,6 +45,10 @@ def test_a_listener_on_every_address_takes_the_port_too():
         listener.bind(("0.0.0.0", 0))
         listener.listen()
         assert not is_free(listener.getsockname()[1])
+
+
+def test_services_that_were_never_started_do_not_answer():
+    assert not lifecycle.all_answer(Settings())
 
 
 def test_the_file_is_for_its_owner_only(tmp_path):
