@@ -51,6 +51,20 @@ def test_a_token_for_datasets_does_not_open_the_lfs_server():
     assert raised.value.reason == "wrong_audience"
 
 
+@pytest.mark.ckan_config("ckanext.authz_service.jwt_audience", "https://service.example.org")
+def test_authz_verify_takes_tokens_for_each_audience_and_shows_which():
+    user = factories.User()["name"]
+    payloads = []
+    for scope in (f"ds:{factories.Dataset()['name']}:read", "obj:ns/ds/*:read"):
+        answer = tk.get_action("authz_verify")({"user": ""}, {"token": ask(user, scope)["token"]})
+        assert answer["verified"] is True
+        payloads.append(answer["payload"])
+    assert [claims["aud"] for claims in payloads] == [
+        "https://service.example.org",
+        tk.config["ckan.site_url"] + "/lfs",
+    ]
+
+
 def test_both_in_one_request_are_refused_before_anything_is_asked():
     with pytest.raises(tk.ValidationError, match="one by one"):
         ask(None, "obj:ns/ds/*:read", "ds:no-such-dataset:read")
