@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import ckantoolkit as tk
+from ckan import authz
 from flask import current_app
 from flask_wtf.csrf import validate_csrf
 from wtforms import ValidationError
@@ -34,7 +35,7 @@ def tokens(id: str) -> Any:
         {
             "user_dict": user,
             "is_myself": user["id"] == tk.current_user.id,
-            "is_sysadmin": tk.current_user.sysadmin,
+            "is_sysadmin": authz.is_sysadmin(tk.current_user.name),
             "am_following": user["id"] != tk.current_user.id
             and tk.get_action("am_following_user")(_context(), {"id": user["id"]}),
             "about_formatted": tk.h.render_markdown(user["about"]),

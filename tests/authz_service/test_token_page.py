@@ -34,11 +34,11 @@ def alice() -> Any:
     return factories.UserWithToken()
 
 
-def forms(browser: Any, user: Any, visitor: Any) -> list[dict[str, str]]:
+def forms(browser: Any, user: Any, visitor: Any) -> list[dict[str, Any]]:
     """The fields of each form of the page."""
     page = BeautifulSoup(browser.get(address(user), headers=headers(visitor)).body, "html.parser")
     found = page.select("form[method=post][action$='/tokens/revoke']")
-    return [{field["name"]: field["value"] for field in form.select("input")} for form in found]
+    return [{str(f["name"]): f["value"] for f in form.select("input")} for form in found]
 
 
 def send(browser: Any, user: Any, visitor: Any, fields: dict[str, str], status: int = 302) -> Any:
