@@ -72,14 +72,9 @@ class Entry:
 
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON: times in ISO 8601 with offset."""
-        return {
-            key: value.isoformat()
-            if isinstance(value, datetime)
-            else list(value)
-            if isinstance(value, tuple)
-            else value
-            for key, value in asdict(self).items()
-        }
+        found = asdict(self)
+        times = {key: value.isoformat() for key, value in found.items() if isinstance(value, datetime)}
+        return {**found, **times, "scopes": list(self.scopes)}
 
 
 @contextmanager
@@ -180,16 +175,14 @@ def owner(connection: sa.Connection, jti: str) -> str | None:
 
 def revoke(connection: sa.Connection, jti: str, by: str | None) -> int:
     """Take one token back. How many live tokens that ended: 0 or 1."""
-    ended = sa.select(sa.func.count()).select_from(_joined).where(token.c.jti == jti, _live)
-    count = connection.execute(ended).scalar() or 0
+    count = _live_ones(connection, token.c.jti == jti)
     connection.execute(_revoking(by).where(token.c.jti == jti))
     return count
 
 
 def revoke_all(connection: sa.Connection, user_id: str, by: str | None) -> int:
     """Take back all tokens of a user, also those being issued at this moment. How many live ones it ended."""
-    ended = sa.select(sa.func.count()).select_from(_joined).where(token.c.user_id == user_id, _live)
-    count = connection.execute(ended).scalar() or 0
+    count = _live_ones(connection, token.c.user_id == user_id)
     cut_off(connection, user_id, by)
     still_good = token.c.expires > sa.func.clock_timestamp()
     connection.execute(_revoking(by).where(token.c.user_id == user_id, still_good))
@@ -247,6 +240,11 @@ def _entries(*more: Any) -> Any:
         sa.func.coalesce(_live, sa.false()).label("live"),
         *more,
     ).select_from(_joined)
+
+
+def _live_ones(connection: sa.Connection, condition: Any) -> int:
+    query = sa.select(sa.func.count()).select_from(_joined).where(condition, _live)
+    return connection.execute(query).scalar() or 0
 
 
 def _revoking(by: str | None) -> Any:

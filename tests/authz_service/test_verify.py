@@ -67,6 +67,8 @@ def test_why_a_token_is_refused():
     cases = {
         "": "malformed",
         "a.b.c": "malformed",
+        "a\0.b.c": "malformed",
+        "\ud800": "malformed",
         "x" * 9000: "too_large",
         tampered(issued_to(None)["token"]): "bad_signature",
         signed(issuer="https://elsewhere.example"): "wrong_issuer",

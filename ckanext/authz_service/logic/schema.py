@@ -28,7 +28,7 @@ def authorize() -> dict[str, Any]:
 def verify() -> dict[str, Any]:
     """``token`` → text, ``strict`` → bool."""
     return {
-        "token": [tk.get_validator("not_missing"), _text],
+        "token": [tk.get_validator("not_missing"), _any_text],
         "strict": [_default(True), _flag],
     }
 
@@ -62,10 +62,14 @@ def _one_of_both(key: Any, data: Any, errors: Any, context: Any) -> None:
         raise tk.StopOnError
 
 
-def _text(value: Any) -> str:
+def _any_text(value: Any) -> str:
     if not isinstance(value, str):
         raise tk.Invalid("Give this as text.")
-    if "\0" in value or not _encodable(value):
+    return value
+
+
+def _text(value: Any) -> str:
+    if "\0" in _any_text(value) or not _encodable(value):
         raise tk.Invalid("This text has a character in it that the database cannot hold.")
     return value
 
