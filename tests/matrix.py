@@ -81,9 +81,24 @@ def _asks_for(case: str, scope: str, whom: Whom) -> Row:
     )
 
 
+def _about_a_user(action: str, case: str, data: Callable[[], dict[str, Any]], whom: frozenset[str]) -> Row:
+    """Has nothing to do with the dataset, whatever its state."""
+    return Row(
+        action, lambda dataset: data(), dict.fromkeys(STATES, whom), others_are_told=FORBIDDEN, case=case
+    )
+
+
+def _new_user() -> dict[str, Any]:
+    return {"user_id": factories.User()["id"]}
+
+
 TABLE = [
     # authz_service
     Row("authz_public_key", lambda dataset: {}, ALWAYS),
+    Row("authz_verify", lambda dataset: {"token": "no.such.token"}, ALWAYS),
+    _about_a_user("authz_token_list", "of one's own", dict, EVERYBODY - {"anonymous"}),
+    _about_a_user("authz_token_list", "of somebody else", _new_user, frozenset({"sysadmin"})),
+    _about_a_user("authz_token_revoke", "of somebody else", _new_user, frozenset({"sysadmin"})),
     _asks_for("to read metadata", "ds:{name}:read", READ),
     _asks_for("to change metadata", "ds:{name}:update", WRITE),
     # external_storage

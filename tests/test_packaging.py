@@ -29,6 +29,7 @@ print(page.status_code, ckanext.versioning.__file__)
 print(page.text)
 for asset in re.findall(r'href="(/webassets/versioning/[^"]+)"', page.text):
     print("asset", client.get(asset).status_code)
+print("token page", client.get("/user/nobody/tokens").status_code)
 print("keys", client.get("/authz/jwks.json").status_code)
 print("lfs", client.post("/lfs/o/d.git/info/lfs/objects/batch").status_code)
 """
@@ -56,6 +57,10 @@ def test_the_wheel_owns_nothing_but_our_packages(wheel: Path):
     assert "ckanext/__init__.py" not in names
     tops = {"/".join(name.split("/")[:2]) for name in names if not name.split("/")[0].endswith(".dist-info")}
     assert tops == {f"ckanext/{plugin}" for plugin in PLUGINS.split()}
+    migrations = {f"ckanext/{plugin}/migration/{plugin}" for plugin in PLUGINS.split()}
+    for file in ("alembic.ini", "env.py", "versions/0001"):
+        found = {start for start in migrations for name in names if name.startswith(f"{start}/{file}")}
+        assert found == migrations, file
 
 
 @pytest.mark.usefixtures("with_plugins")
@@ -89,4 +94,4 @@ def test_installed_elsewhere_it_works(wheel: Path, tmp_path: Path, pytestconfig:
     assert Path(first.split()[1]).is_relative_to(tmp_path)
     assert dataset["title"] in visit.stdout
     assert "asset 200" in rest
-    assert rest[-2:] == ["keys 200", "lfs 401"]
+    assert rest[-3:] == ["token page 403", "keys 200", "lfs 401"]

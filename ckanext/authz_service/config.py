@@ -1,12 +1,15 @@
-"""The plugin's options and what follows from them: read here and nowhere else."""
+"""The plugin's options and what follows from them, read here and nowhere else, and CKAN's database."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import ckantoolkit as tk
+import sqlalchemy as sa
+from ckan import model
 
-from ckanext.authz_service import keys, tokens
+from ckanext.authz_service import keys
 from ckanext.authz_service.errors import MissingKey
 
 LFS_ENTITY_TYPE = "obj"
@@ -57,9 +60,16 @@ def lfs_audience() -> str:
     return issuer().rstrip("/") + "/lfs"
 
 
-def verify_lfs_token(token: str) -> tokens.VerifiedToken:
-    """What a token proves to the LFS server. Raises InvalidToken, UnusableKey."""
-    return tokens.verify(token, verification_keys(), issuer(), lfs_audience(), max_lifetime())
+def ledger_retention() -> timedelta:
+    """How long the ledger keeps a token after it has expired."""
+    return timedelta(days=tk.config["ckanext.authz_service.ledger_retention"])
+
+
+def engine() -> sa.Engine:
+    """CKAN's database; connections of it are independent of CKAN's session."""
+    if model.meta.engine is None:
+        raise RuntimeError("CKAN's model has not been initialised.")
+    return model.meta.engine
 
 
 def _required_keys_dir() -> Path:

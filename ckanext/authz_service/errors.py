@@ -25,6 +25,9 @@ TokenProblem = Literal[
     "not_yet_valid",
     "lifetime_too_long",
     "bad_scope",
+    "not_recorded",
+    "revoked",
+    "inactive_user",
 ]
 """Why a token was refused. These codes are public and stable; the sentences beside them are not."""
 
@@ -164,8 +167,8 @@ class UnusableKey(KeysError):
 class InvalidToken(AuthzError):
     """A token that proves nothing. ``reason`` is one of ``TokenProblem``; the text never quotes the token."""
 
-    def __init__(self, reason: TokenProblem, detail: str):
-        super().__init__(f"The token is not accepted: {detail}. Ask for a new one.")
+    def __init__(self, reason: TokenProblem, detail: str, advice: str = "Ask for a new one."):
+        super().__init__(f"The token is not accepted: {detail}. {advice}")
         self.reason: TokenProblem = reason
 
 
@@ -191,3 +194,30 @@ class UnfaithfulScope(AuthzError):
         )
         self.scope = scope
         self.problem = problem
+
+
+# --- the ledger -------------------------------------------------------------------------------------------
+
+
+class LedgerError(AuthzError):
+    """The ledger of issued tokens cannot be used, so that no token is issued, and none of a user accepted."""
+
+
+class LedgerMissing(LedgerError):
+    """Its tables do not exist."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This site has no tables for issued tokens yet, so none can be issued or checked. "
+            "Its administrator creates them with: ckan db upgrade -p authz_service"
+        )
+
+
+class LedgerUnavailable(LedgerError):
+    """The database did not answer; the cause is chained and belongs into the log only."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This site cannot reach its list of issued tokens, so none can be issued or checked now. "
+            "Nothing was changed; try again later."
+        )

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from ckan.types import Context
 
-from ckanext.authz_service import config, permissions, registry, tokens
+from ckanext.authz_service import config, ledger, permissions, registry, tokens
 from ckanext.authz_service.authorizer import AuthorizedScope
 from ckanext.authz_service.errors import MixedAudiences
 from ckanext.authz_service.scope import Scope
@@ -45,7 +45,7 @@ def issue(context: Context, scopes: Sequence[Scope], lifetime: int | None = None
     Nothing is signed when nothing is granted: even a token without scopes would prove to others who sent it.
 
     Raises ScopeError (MixedAudiences, UnknownEntityType, UnknownSubscope, MalformedScope), TokenTooLarge,
-    KeysError, and NotAuthorized for an account that is not active.
+    KeysError, LedgerError, and NotAuthorized for an account that is not active.
     """
     audience = _audience(scopes)
     user = permissions.active_user(context)
@@ -78,7 +78,7 @@ def _sign(
     granted: Sequence[AuthorizedScope], audience: str | None, lifetime: int | None, user: Any
 ) -> tokens.MintedToken:
     longest = config.max_lifetime()
-    return tokens.mint(
+    minted = tokens.mint(
         config.signing_key(),
         granted,
         issuer=config.issuer(),
@@ -86,3 +86,16 @@ def _sign(
         lifetime=longest if lifetime is None else min(lifetime, longest),
         user=tokens.User(user.id, user.name, user.fullname) if user else None,
     )
+    if user:
+        # Before anybody has the token: what is not in the ledger could not be taken back.
+        with ledger.opened(config.engine()) as connection:
+            ledger.record(
+                connection,
+                jti=minted.jti,
+                user_id=user.id,
+                scopes=list(dict.fromkeys(str(answer.scope) for answer in granted)),
+                audience=audience,
+                expires=minted.expires_at,
+                retention=config.ledger_retention(),
+            )
+    return minted

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ckantoolkit as tk
 from ckan import plugins
 
+from ckanext.authz_service import deactivation
 from ckanext.authz_service.authorizer import Authzzie
 from ckanext.authz_service.bindings import dataset
 from ckanext.authz_service.interfaces import IAuthorizationBindings
@@ -16,9 +19,17 @@ from ckanext.authz_service.interfaces import IAuthorizationBindings
 @tk.blanket.cli
 @tk.blanket.config_declarations
 class AuthzServicePlugin(plugins.SingletonPlugin):
+    plugins.implements(plugins.IConfigurable)
+    plugins.implements(plugins.IConfigurer)
     plugins.implements(IAuthorizationBindings)
 
     authz_bindings_are_defaults = True
+
+    def update_config(self, config: Any) -> None:
+        tk.add_template_directory(config, "templates")
+
+    def configure(self, config: Any) -> None:
+        deactivation.watch()
 
     def register_authz_bindings(self, authorizer: Authzzie) -> None:
         dataset.register(authorizer)

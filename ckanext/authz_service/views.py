@@ -1,4 +1,4 @@
-"""The public keys, for everyone who checks tokens."""
+"""The plugin's addresses: the public keys, for everyone who checks tokens, and the pages of `pages`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import ckantoolkit as tk
 from flask import Blueprint, Response
 from werkzeug.datastructures import Headers
 
-from ckanext.authz_service import config
+from ckanext.authz_service import config, pages
 from ckanext.authz_service.errors import KeysError, MissingKey
 from ckanext.authz_service.keys import jwks
 
@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 MAX_AGE = 300
 """Seconds for which keys may be kept. Rotation publishes a key this long before it signs with it."""
 
-blueprint = Blueprint("authz_service", __name__, url_prefix="/authz")
+blueprint = Blueprint("authz_service", __name__)
+blueprint.add_url_rule("/user/<id>/tokens", view_func=pages.tokens)
+blueprint.add_url_rule("/user/<id>/tokens/revoke", view_func=pages.revoke, methods=["POST"])
 
 _MISSING = "This site has no key yet. Its administrator creates one with: ckan authz keygen\n"
 _UNUSABLE = "The keys of this site cannot be read. Its administrator finds the reason in the log.\n"
@@ -40,7 +42,7 @@ class _Problem(_Keys):
     cache_policy = "no-store"
 
 
-@blueprint.get("/jwks.json")
+@blueprint.get("/authz/jwks.json")
 def jwks_json() -> Response:
     """The JWK Set (RFC 7517 §5, §8.5). Before the first key is generated it is empty."""
     try:
@@ -53,7 +55,7 @@ def jwks_json() -> Response:
     return _cacheable(body, "application/jwk-set+json")
 
 
-@blueprint.get("/public_key")
+@blueprint.get("/authz/public_key")
 def public_key() -> Response:
     """The key that verifies tokens issued now, in PEM. 404 before the first key is generated."""
     try:

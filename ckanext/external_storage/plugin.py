@@ -10,7 +10,7 @@ from ckan.exceptions import CkanConfigurationException
 from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from ckanext.authz_service import config as authz_config
+from ckanext.authz_service import verifying
 from ckanext.authz_service.interfaces import IAuthorizationBindings
 from ckanext.external_storage import NAMES, bindings, config, views
 from ckanext.external_storage.lfs.app import LfsApplication, Settings
@@ -57,6 +57,6 @@ def _lfs_application() -> LfsApplication:
             engine=config.engine,
             store=config.store,
             secret=config.capability_secret,
-            verify_token=authz_config.verify_lfs_token,
+            verify_token=verifying.lfs_token,
         )
     )

@@ -7,7 +7,7 @@ import pytest
 from ckan import plugins
 from ckan.tests import factories
 
-from ckanext.authz_service import config
+from ckanext.authz_service import verifying
 from ckanext.authz_service.authorizer import Granted
 from ckanext.authz_service.errors import InvalidToken
 from ckanext.authz_service.interfaces import IAuthorizationBindings
@@ -38,7 +38,7 @@ pytestmark = [
 
 def test_a_token_for_objects_opens_the_lfs_server_and_nothing_else():
     answer = ask(None, "obj:ns/ds/*:read,write")
-    assert config.verify_lfs_token(answer["token"]).refs == {"obj:ns/ds/*:read": "id-of-ds"}
+    assert verifying.lfs_token(answer["token"]).refs == {"obj:ns/ds/*:read": "id-of-ds"}
     with pytest.raises(InvalidToken) as raised:
         opened(answer)
     assert raised.value.reason == "wrong_audience"
@@ -47,8 +47,22 @@ def test_a_token_for_objects_opens_the_lfs_server_and_nothing_else():
 def test_a_token_for_datasets_does_not_open_the_lfs_server():
     answer = ask(None, f"ds:{factories.Dataset()['name']}:read")
     with pytest.raises(InvalidToken) as raised:
-        config.verify_lfs_token(answer["token"])
+        verifying.lfs_token(answer["token"])
     assert raised.value.reason == "wrong_audience"
+
+
+@pytest.mark.ckan_config("ckanext.authz_service.jwt_audience", "https://service.example.org")
+def test_authz_verify_takes_tokens_for_each_audience_and_shows_which():
+    user = factories.User()["name"]
+    payloads = []
+    for scope in (f"ds:{factories.Dataset()['name']}:read", "obj:ns/ds/*:read"):
+        answer = tk.get_action("authz_verify")({"user": ""}, {"token": ask(user, scope)["token"]})
+        assert answer["verified"] is True
+        payloads.append(answer["payload"])
+    assert [claims["aud"] for claims in payloads] == [
+        "https://service.example.org",
+        tk.config["ckan.site_url"] + "/lfs",
+    ]
 
 
 def test_both_in_one_request_are_refused_before_anything_is_asked():

@@ -4,7 +4,7 @@ import ckantoolkit as tk
 import pytest
 from ckan.common import config_declaration
 
-from ckanext.authz_service import config, tokens
+from ckanext.authz_service import config, tokens, verifying
 from ckanext.authz_service.authorizer import AuthorizedScope
 from ckanext.authz_service.errors import InvalidToken, MissingKey
 from ckanext.authz_service.scope import Scope
@@ -23,6 +23,7 @@ def test_defaults(ckan_config, monkeypatch):
         prefix + "jwt_max_lifetime": 900,
         prefix + "jwt_issuer": None,
         prefix + "jwt_audience": None,
+        prefix + "ledger_retention": 30,
     }
     monkeypatch.setitem(ckan_config, prefix + "keys_dir", None)
     assert config.max_lifetime() == 900
@@ -42,7 +43,7 @@ def test_a_token_for_the_lfs_server(with_key):
             config.signing_key(), [scope], issuer=config.issuer(), audience=audience, lifetime=60
         ).token
 
-    assert config.verify_lfs_token(token(config.lfs_audience())).refs == {"obj:ns/ds/*:read": "id"}
+    assert verifying.lfs_token(token(config.lfs_audience())).refs == {"obj:ns/ds/*:read": "id"}
     for audience in (None, config.issuer()):
         with pytest.raises(InvalidToken):
-            config.verify_lfs_token(token(audience))
+            verifying.lfs_token(token(audience))

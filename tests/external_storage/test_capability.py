@@ -11,7 +11,7 @@ from ckanext.external_storage.lfs import capability
 from ckanext.external_storage.lfs.capability import Capability
 
 SECRET = b"s" * 48
-PERMIT = Capability("PUT", "dataset-id", "a" * 64, 5, "user-id", expires_at=1000)
+PERMIT = Capability("PUT", "dataset-id", "a" * 64, 5, "user-id", "jti", expires_at=1000)
 
 
 def test_says_what_was_signed():

@@ -167,7 +167,7 @@ def test_a_verify_request_names_one_object_or_is_refused(body: bytes):
 # --- capabilities -----------------------------------------------------------------------------------------
 
 SECRET = b"s" * 48
-PERMIT = Capability("PUT", "dataset-id", "a" * 64, 5, "user-id", expires_at=1000)
+PERMIT = Capability("PUT", "dataset-id", "a" * 64, 5, "user-id", "jti", expires_at=1000)
 HEADER = PERMIT.header(SECRET)["Authorization"]
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from ckan import model, plugins
 from ckan.tests import factories
-from sqlalchemy import event
 
+from tests.statements import statements
 from tests.versioning import recorded
 from tests.versioning.recorded import call
 
@@ -21,21 +20,6 @@ OURS = 8
 #: … and the snapshot: resources, tags, groups, organisation, relationships in both directions; and extras,
 #: where they have a table of their own (CKAN 2.11).
 SNAPSHOT = 6 + hasattr(model, "PackageExtra")
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """The SQL sent to the database in this block."""
-    sent: list[str] = []
-
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        sent.append(statement)
-
-    event.listen(model.meta.engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(model.meta.engine, "before_cursor_execute", note)
 
 
 def added(action: Callable[[int], None]) -> int:

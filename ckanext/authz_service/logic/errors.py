@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 import ckantoolkit as tk
 
-from ckanext.authz_service.errors import KeysError, ScopeError, TokenTooLarge
+from ckanext.authz_service.errors import KeysError, LedgerError, ScopeError, TokenTooLarge
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def as_ckan_errors(function: Callable[P, T]) -> Callable[P, T]:
-    """Let an action answer 409 for what the caller can correct, and 404 for a key that is not there.
+    """Let an action answer 409 for what the caller can correct, 404 for a key or a ledger that is not there.
 
     BindingError and UnfaithfulScope are bugs: they stay as they are, a 500 with a traceback in the log.
     """
@@ -36,5 +36,8 @@ def as_ckan_errors(function: Callable[P, T]) -> Callable[P, T]:
                 "This site has no usable key for signing tokens. Its administrator finds the reason in the "
                 "log; ckan authz keygen creates a key."
             ) from error
+        except LedgerError as error:
+            log.error("%s", error, exc_info=error.__cause__)
+            raise tk.ObjectNotFound(str(error)) from error
 
     return wrapper

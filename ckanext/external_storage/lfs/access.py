@@ -13,9 +13,11 @@ class Access:
 
     ``write``: the caller may update the dataset, which includes reading all that is linked to it.
     ``read_current``: every file of the resources as they are now. ``read_oids``: these, whatever their age.
+    ``jti``: id of the token that opens them.
     """
 
     user_id: str | None
+    jti: str
     write: bool = False
     read_current: bool = False
     read_oids: frozenset[str] = frozenset()
@@ -42,4 +44,6 @@ def access(token: VerifiedToken, package_id: str) -> Access:
             read_current = read_current or "read" in actions
         elif "read" in actions:
             read_oids.add(target)
-    return Access(token.user_id, write and token.user_id is not None, read_current, frozenset(read_oids))
+    return Access(
+        token.user_id, token.jti, write and token.user_id is not None, read_current, frozenset(read_oids)
+    )

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
+from ckanext.authz_service import ledger
 from ckanext.authz_service.errors import AuthzError, InvalidToken
 from ckanext.authz_service.tokens import VerifiedToken
 from ckanext.external_storage import errors
@@ -50,7 +51,7 @@ class Settings:
 
     ``url``: public base URL, e.g. ``https://data.example.org/lfs``; answers are built from it, never from
     a request's Host. ``namespace``: stands for any organisation in a path.
-    ``verify_token``: a JWT → what it proves; raises InvalidToken.
+    ``verify_token``: a JWT → what it proves now, revocation included; raises InvalidToken.
     """
 
     url: str
@@ -97,7 +98,6 @@ class LfsApplication:
             granted = access(token, found.id)
             if not granted:
                 raise errors.DatasetNotFound
-            self._active(connection, granted.user_id)
             if message.operation == "upload" and not granted.write:
                 raise errors.Forbidden("This token does not allow uploading to the dataset.")
             answer = self._upload_actions if message.operation == "upload" else self._download_actions
@@ -163,7 +163,9 @@ class LfsApplication:
         self, method: str, href: str, dataset: datasets.Dataset, granted: Access, pointer: batch.Pointer
     ) -> dict[str, Any]:
         expires_at = int(time.time()) + CAPABILITY_LIFETIME
-        permit = Capability(method, dataset.id, pointer.oid, pointer.size, granted.user_id, expires_at)
+        permit = Capability(
+            method, dataset.id, pointer.oid, pointer.size, granted.user_id, granted.jti, expires_at
+        )
         return {
             "href": href,
             "header": permit.header(self.settings.secret()),
@@ -241,11 +243,14 @@ class LfsApplication:
         """A capability was right when it was issued; is it still?"""
         if self._dataset(connection, organization, dataset).id != permit.package_id:
             raise errors.DatasetNotFound
-        self._active(connection, permit.user_id)
-
-    def _active(self, connection: sa.Connection, user_id: str | None) -> None:
-        if user_id is not None and not datasets.user_is_active(connection, user_id):
-            raise errors.NotAuthenticated("This account has been deactivated.")
+        if permit.user_id is None:
+            return
+        try:
+            ledger.check(connection, permit.jti, permit.user_id)
+        except InvalidToken as error:
+            raise errors.NotAuthenticated(str(error)) from None
+        except AuthzError as error:
+            raise errors.TokensUnusable from error
 
     def _linked(self, connection: sa.Connection, permit: Capability) -> uploads.StoredObject:
         stored = uploads.linked(connection, permit.package_id, [permit.oid]).get(permit.oid)

@@ -22,13 +22,17 @@ SCHEME = "Capability"
 
 @dataclass(frozen=True)
 class Capability:
-    """``size`` in bytes, ``expires_at`` in seconds since the epoch, ``user_id`` None for anonymous."""
+    """``size`` in bytes, ``expires_at`` in seconds since the epoch, ``user_id`` None for anonymous.
+
+    ``jti``: id of the token that it was issued for. Revoking that ends the capability.
+    """
 
     method: str
     package_id: str
     oid: str
     size: int
     user_id: str | None
+    jti: str
     expires_at: int
 
     def header(self, secret: bytes) -> dict[str, str]:
@@ -43,7 +47,7 @@ def read(header: str | None, secret: bytes, now: float) -> Capability:
         raise errors.NotAuthenticated("Use the header that the batch API answered with.")
     try:
         capability = Capability(*_serializer(secret).loads(text))
-    except BadData:
+    except (BadData, TypeError):  # TypeError: one of an older version of this plugin
         raise errors.NotAuthenticated("This capability was not issued here.") from None
     if capability.expires_at <= now:
         raise errors.NotAuthenticated("This capability has expired. Ask the batch API for a new one.")

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 _package = sa.table("package", sa.column("id"), sa.column("name"), sa.column("state"), sa.column("owner_org"))
 _group = sa.table("group", sa.column("id"), sa.column("name"))
-_user = sa.table("user", sa.column("id"), sa.column("state"))
 _resource = sa.table(
     "resource",
     sa.column("package_id"),
@@ -54,9 +53,3 @@ def current_oids(connection: sa.Connection, dataset: Dataset) -> set[str]:
         )
     ).scalars()
     return {oid for text in extras if isinstance(oid := json.loads(text).get("sha256"), str)}
-
-
-def user_is_active(connection: sa.Connection, user_id: str) -> bool:
-    """False once an account is deactivated or deleted: its tokens must not outlive it."""
-    query = sa.select(_user.c.id).where(_user.c.id == user_id, _user.c.state == "active")
-    return connection.execute(query).first() is not None
