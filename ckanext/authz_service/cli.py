@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
-from ckanext.authz_service import config, keys
+from ckanext.authz_service import checks, config, key_commands, keys
 from ckanext.authz_service.errors import KeysError, MissingKey
 
 __all__ = ["authz"]
+
+_KINDS = ("RS256", "ES256", "EdDSA")
 
 
 @click.group(short_help="Keys for signed permissions.")
@@ -15,26 +17,52 @@ def authz() -> None:
     """Keys for signed permissions."""
 
 
+authz.add_command(key_commands.group)
+
+
 @authz.command()
 @click.option(
     "--algorithm",
-    type=click.Choice(keys.ALGORITHMS),
-    default="RS256",
-    show_default=True,
-    help="RS256 is understood by every verifier; the others make shorter tokens.",
+    metavar="|".join(_KINDS),
+    help="RS256 is understood by every verifier; the others make shorter tokens. "
+    "[default: the option ckanext.authz_service.jwt_algorithm, or RS256]",
 )
-def keygen(algorithm: str) -> None:
+def keygen(algorithm: str | None) -> None:
     """Create the key that signs tokens, in the directory ckanext.authz_service.keys_dir.
 
-    A key that is already there is never overwritten.
+    A key that is already there is never overwritten: ckan authz keys rotate replaces it.
     """
     directory = config.keys_dir()
-    if directory is None:
-        raise click.ClickException(str(MissingKey(None)))
     try:
-        key = keys.generate(directory, algorithm)
+        if directory is None:
+            raise MissingKey(None)
+        asked, configured = keys.suitable(algorithm or "RS256"), config.algorithm()
+        if algorithm and asked not in (*_KINDS, configured):
+            raise click.ClickException(
+                f"RSA keys do not say that they are for {asked}. "
+                f"Set ckanext.authz_service.jwt_algorithm = {asked} and run: ckan authz keygen"
+            )
+        key = keys.generate(directory, asked if algorithm else configured or asked).using(configured)
     except KeysError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"private key: {keys.private_path(directory)}  (only CKAN may read it)")
     click.echo(f"public key:  {keys.public_path(directory)}  (for servers that check tokens)")
     click.echo(f"kid:         {key.kid}")
+    click.echo(f"algorithm:   {key.algorithm}")
+
+
+@authz.command()
+def check() -> None:
+    """Say what is wrong with the set-up and how to repair it. Fails if anything is.
+
+    Run it as the user CKAN runs as.
+    """
+    found = 0
+    for name, problems_of in checks.CHECKS.items():
+        problems = list(problems_of())
+        found += len(problems)
+        click.echo(f"{name}: {'not well' if problems else 'well'}")
+        for problem in problems:
+            click.echo(f"  - {problem}")
+    if found:
+        raise click.ClickException(f"{found} {'problem' if found == 1 else 'problems'} found.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import ckantoolkit as tk
 
 from ckanext.authz_service import keys, tokens
-from ckanext.authz_service.errors import MissingKey
+from ckanext.authz_service.keyring import Keyring
 
 LFS_ENTITY_TYPE = "obj"
 """The type of entity whose tokens are for the site's own LFS server and for nobody else."""
@@ -15,26 +15,39 @@ LFS_ENTITY_TYPE = "obj"
 
 def keys_dir() -> Path | None:
     """Where the keys are; None if not set."""
-    value = tk.config.get("ckanext.authz_service.keys_dir")
-    return Path(value) if value else None
+    return _path("keys_dir")
+
+
+def algorithm() -> str | None:
+    """The algorithm that was asked for; None if not set. Raises UnsuitableAlgorithm."""
+    value = tk.config.get("ckanext.authz_service.jwt_algorithm")
+    return keys.suitable(value) if value else None
+
+
+def keyring() -> Keyring:
+    """Where the keys are. Raises UnsuitableAlgorithm."""
+    return Keyring(
+        private_key=tk.config.get("ckanext.authz_service.jwt_private_key") or None,
+        private_key_file=_path("jwt_private_key_file"),
+        public_key_file=_path("jwt_public_key_file"),
+        keys_dir=keys_dir(),
+        algorithm=algorithm(),
+    )
 
 
 def signing_key() -> keys.SigningKey:
-    """The key that signs. Raises MissingKey, UnusableKey."""
-    return keys.load(_required_keys_dir())
+    """The key that signs. Raises KeysError."""
+    return keyring().signing_key()
 
 
 def public_key() -> keys.VerificationKey:
-    """The public half of the key that signs. Raises MissingKey, UnusableKey."""
-    return keys.load_public(_required_keys_dir())
+    """The public half of the key that signs. Raises KeysError."""
+    return keyring().public_key()
 
 
 def verification_keys() -> dict[str, keys.VerificationKey]:
-    """The keys whose tokens are accepted, by ``kid``; none before ``keygen``. Raises UnusableKey."""
-    try:
-        return keys.verification_keys(_required_keys_dir())
-    except MissingKey:
-        return {}
+    """The keys whose tokens are accepted, by ``kid``; none before ``keygen``. Raises KeysError."""
+    return keyring().verification_keys()
 
 
 def max_lifetime() -> int:
@@ -52,6 +65,11 @@ def audience() -> str | None:
     return tk.config.get("ckanext.authz_service.jwt_audience") or None
 
 
+def include_user_email() -> bool:
+    """Whether tokens have the claim ``email``."""
+    return tk.config["ckanext.authz_service.jwt_include_user_email"]
+
+
 def lfs_audience() -> str:
     """The claim ``aud`` of tokens for the LFS server: its public base URL."""
     return issuer().rstrip("/") + "/lfs"
@@ -62,8 +80,6 @@ def verify_lfs_token(token: str) -> tokens.VerifiedToken:
     return tokens.verify(token, verification_keys(), issuer(), lfs_audience(), max_lifetime())
 
 
-def _required_keys_dir() -> Path:
-    directory = keys_dir()
-    if directory is None:
-        raise MissingKey(None)
-    return directory
+def _path(option: str) -> Path | None:
+    value = tk.config.get(f"ckanext.authz_service.{option}")
+    return Path(value) if value else None

@@ -84,5 +84,9 @@ def _sign(
         issuer=config.issuer(),
         audience=audience,
         lifetime=longest if lifetime is None else min(lifetime, longest),
-        user=tokens.User(user.id, user.name, user.fullname) if user else None,
+        user=_about(user) if user else None,
     )
+
+
+def _about(user: Any) -> tokens.User:
+    return tokens.User(user.id, user.name, user.fullname, user.email if config.include_user_email() else None)

@@ -1,8 +1,9 @@
 """Signed tokens (RFC 7519, RFC 8725): minting and verifying. Pure: no CKAN, no database.
 
-Claims: ``iss``, ``sub`` (user id; absent for anonymous users), ``preferred_username``, ``name``, ``iat``,
-``nbf``, ``exp`` (whole seconds), ``jti``, ``scopes`` (a string for one scope, a list for several), ``refs``
-(scope → dataset id) and ``aud``, which is absent when the token is for whoever trusts the issuer.
+Claims: ``iss``, ``sub`` (user id; absent for anonymous users), ``preferred_username``, ``name``, ``email``
+(if wanted), ``iat``, ``nbf``, ``exp`` (whole seconds), ``jti``, ``scopes`` (a string for one scope, a list
+for several), ``refs`` (scope → dataset id) and ``aud``, which is absent when the token is for whoever trusts
+the issuer.
 
 ``scopes`` is never a list joined by blanks: a consumer that takes the claim as one scope would read something
 that nobody granted.
@@ -41,6 +42,7 @@ class User:
     id: str
     name: str
     full_name: str | None = None
+    email: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ def mint(
         claims["preferred_username"] = user.name
         if user.full_name:
             claims["name"] = user.full_name
+        if user.email:
+            claims["email"] = user.email
     refs = _refs(authorized)
     if refs:
         claims["refs"] = refs
