@@ -66,7 +66,8 @@ def position(keys_dir: Path, *, max_lifetime: int, every: float = 0) -> Position
         return Position("published", signs_from, current.kid, following.kid)
     if previous and accepted_until:
         return Position("signing", accepted_until, current.kid, previous.kid)
-    return Position("resting", os.stat(keys.private_path(keys_dir)).st_mtime + every, current.kid)
+    made = os.stat(keys.private_path(keys_dir)).st_mtime
+    return Position("resting", made + every if every else 0.0, current.kid)
 
 
 def advance(
@@ -81,7 +82,7 @@ def advance(
 
     max_lifetime: of tokens, in seconds, with the leeway of verifiers.
     algorithm: of the next key; None: as the current one.
-    every: a rotation begins when the current key is that many seconds old.
+    every: a rotation begins when the current key is that many seconds old; 0: at any time.
 
     Raises MissingKey without a current key, UnusableKey.
     """
