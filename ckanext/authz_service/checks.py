@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import ckantoolkit as tk
 import sqlalchemy as sa
 from ckan import model
 from ckan.lib.redis import connect_to_redis
@@ -63,25 +62,24 @@ def rotating() -> Iterator[str]:
 
 
 def files() -> Iterator[str]:
-    """Private keys can be read and replaced by nobody but CKAN."""
-    paths = [Path(path)] if (path := tk.config.get("ckanext.authz_service.jwt_private_key_file")) else []
-    if directory := config.keys_dir():
-        paths += [keys.private_path(directory, role) for role in (keys.CURRENT, keys.NEXT)]
+    """Keys can be read and replaced by nobody but CKAN."""
     seen = set()
-    for path in paths:
+    for path, private in config.key_files():
         try:
-            found = [*keys.exposed(path), *_unreadable(path)]
+            found = keys.exposed(path, private=private)
+            if private:
+                found += _unreadable(path)
         except FileNotFoundError:
             continue
         except OSError as error:
             found = [f"{path}: {error.strerror}. Run this command as the user CKAN runs as."]
-        yield from (text for text in found if text not in seen)  # both keys are in one directory
+        yield from (text for text in found if text not in seen)  # several keys are in one directory
         seen.update(found)
 
 
 def issuer() -> Iterator[str]:
     """Whoever looks for the keys of the issuer that a token names finds them at this site."""
-    named, site = config.issuer(), tk.config["ckan.site_url"]
+    named, site = config.issuer(), config.site_url()
     if named == site:
         return
     ours, theirs = urlsplit(named), urlsplit(site)

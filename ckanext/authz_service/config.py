@@ -35,6 +35,15 @@ def keyring() -> Keyring:
     )
 
 
+def key_files() -> list[tuple[Path, bool]]:
+    """The files that keys may be in, and whether each is for a private key."""
+    found = [(_path("jwt_private_key_file"), True), (_path("jwt_public_key_file"), False)]
+    if directory := keys_dir():
+        for role in (keys.CURRENT, keys.NEXT, keys.PREVIOUS):
+            found += [(keys.private_path(directory, role), True), (keys.public_path(directory, role), False)]
+    return [(path, private) for path, private in found if path]
+
+
 def signing_key() -> keys.SigningKey:
     """The key that signs. Raises KeysError."""
     return keyring().signing_key()
@@ -57,7 +66,12 @@ def max_lifetime() -> int:
 
 def issuer() -> str:
     """The claim ``iss``."""
-    return tk.config.get("ckanext.authz_service.jwt_issuer") or tk.config["ckan.site_url"]
+    return tk.config.get("ckanext.authz_service.jwt_issuer") or site_url()
+
+
+def site_url() -> str:
+    """The address under which people know the site."""
+    return tk.config["ckan.site_url"]
 
 
 def audience() -> str | None:

@@ -145,8 +145,8 @@ class KeyExists(KeysError):
         super().__init__(
             path,
             f"There is already a key at {path}; nothing was written. "
-            "Replacing it makes every token issued so far worthless. If that is what you want, "
-            "move the file and its .pub.pem away and run the command again.",
+            "Overwriting it would make every token issued so far worthless. "
+            "To replace it, run: ckan authz keys rotate",
         )
 
 

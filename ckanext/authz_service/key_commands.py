@@ -102,6 +102,8 @@ def _told(keys_dir: Path, position: rotation.Position, every: int | None) -> str
             f"{done} ({position.current}); tokens of {position.other} are still accepted.\n"
             f"The old key can go from {due} on: run this command again then."
         )
+    if position.changed and position.other is None:
+        return f"An interrupted replacement is complete: {position.current} is the only key."
     if position.changed:
         return f"The old key is retired ({position.other}); {position.current} is the only one. All is done."
     return f"Nothing to do: {position.current} is younger than {every} days. It is replaced from {due} on."

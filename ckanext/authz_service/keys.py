@@ -163,25 +163,19 @@ def read_publics(path: Path) -> tuple[VerificationKey, ...]:
 
     Raises MissingKey, UnusableKey.
     """
-    return _cached(path, parse_public)
+    return _cached(path, _parse_public_file)
 
 
-def exposed(path: Path) -> list[str]:
-    """What others on this machine can do with a private key, each with the command that ends it.
+def exposed(path: Path, *, private: bool) -> list[str]:
+    """What others on this machine can do with a file of keys, each with the command that ends it.
 
     Raises OSError.
     """
-    found = []
-    file_mode = stat.S_IMODE(os.stat(path).st_mode)
-    if file_mode & (stat.S_IRWXO | stat.S_IWGRP):
-        found.append(
-            f"The private key {path} has mode {file_mode:o}: others on this machine can read or replace it, "
-            f"and with it issue tokens for anyone. Run: chmod 600 {path}"
-        )
+    found = _exposed_file(path, private)
     directory = path.parent
     mode = stat.S_IMODE(os.stat(directory).st_mode)
     read_only = os.statvfs(directory).f_flag & os.ST_RDONLY  # such as a secret mounted into a container
-    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not read_only:
+    if mode & _OTHERS_WRITE and not read_only:
         found.append(
             f"The directory {directory} has mode {mode:o}: others on this machine can put a key of theirs "
             f"there, and with it issue tokens for anyone. Run: chmod go-w {directory}"
@@ -190,6 +184,8 @@ def exposed(path: Path) -> list[str]:
 
 
 # --- inside -----------------------------------------------------------------------------------------------
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 _cache: dict[Path, tuple[tuple[int, ...], object]] = {}
 
@@ -220,9 +216,31 @@ def _version(status: os.stat_result) -> tuple[int, ...]:
 
 def _parse_private_file(path: Path, content: bytes) -> SigningKey:
     key = parse_private(path, content)
-    for exposure in exposed(path):
+    for exposure in exposed(path, private=True):
         log.warning("%s", exposure)
     return key
+
+
+def _parse_public_file(path: Path, content: bytes) -> tuple[VerificationKey, ...]:
+    found = parse_public(path, content)
+    for exposure in _exposed_file(path, private=False):
+        log.warning("%s", exposure)
+    return found
+
+
+def _exposed_file(path: Path, private: bool) -> list[str]:
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    if private and mode & (stat.S_IRWXO | _OTHERS_WRITE):
+        return [
+            f"The private key {path} has mode {mode:o}: others on this machine can read or replace it, "
+            f"and with it issue tokens for anyone. Run: chmod 600 {path}"
+        ]
+    if mode & _OTHERS_WRITE:
+        return [
+            f"The public key {path} has mode {mode:o}: others on this machine can put theirs in its place, "
+            f"and so issue tokens for anyone. Run: chmod go-w {path}"
+        ]
+    return []
 
 
 def _kids(path: Path) -> set[str]:

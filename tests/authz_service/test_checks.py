@@ -12,6 +12,8 @@ import pytest
 import redis
 from ckan import plugins
 from click.testing import CliRunner
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from ckanext.authz_service import checks, keys, rotation
 
@@ -83,7 +85,10 @@ def test_files_that_others_can_read_or_replace(check, site, without_key):
     without_key.chmod(0o700)
     keys.generate(without_key, "EdDSA", "next")
     keys.private_path(without_key, "next").chmod(0o604)
-    assert "next.pem" in found(check, "permissions of files")
+    keys.public_path(without_key).chmod(0o666)
+    text = found(check, "permissions of files")
+    assert "next.pem" in text
+    assert f"chmod go-w {keys.public_path(without_key)}" in text
 
 
 def test_a_private_key_file_is_looked_at_too(check, site, without_key, tmp_path):
@@ -130,7 +135,8 @@ def test_the_clock(check, site, seconds, order):
 
 
 def test_a_clock_that_does_not_answer(check, site, ckan_config, monkeypatch):
-    monkeypatch.setattr(checks, "connect_to_redis", lambda: redis.Redis(port=1))
+    nobody = redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
+    monkeypatch.setattr(checks, "connect_to_redis", lambda: nobody)
     assert "The clock of Redis cannot be read" in found(check, "clocks")
 
 

@@ -83,7 +83,7 @@ def test_files_are_private_from_the_start(directory):
 def test_a_key_is_never_overwritten(directory):
     keys.generate(directory, "EdDSA")
     before = {path.name: path.read_bytes() for path in directory.iterdir()}
-    with pytest.raises(KeyExists, match="move the file") as raised:
+    with pytest.raises(KeyExists, match="ckan authz keys rotate") as raised:
         keys.generate(directory, "EdDSA")
     assert raised.value.path == directory / "current.pem"
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
@@ -296,6 +296,16 @@ def test_a_directory_in_which_others_can_put_keys_is_reported(directory, caplog,
         keys.load(directory)
     assert len(caplog.messages) == warned
     assert all(f"chmod go-w {directory}" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, False), (0o664, True), (0o646, True)])
+def test_a_public_key_that_others_can_replace_is_reported(directory, caplog, mode, warned):
+    keys.generate(directory, "EdDSA")
+    (directory / "current.pub.pem").chmod(mode)
+    with caplog.at_level(logging.WARNING, keys.__name__):
+        keys.load_public(directory)
+    assert len(caplog.messages) == warned
+    assert all("chmod go-w" in message and "current.pub.pem" in message for message in caplog.messages)
 
 
 # --- roles ------------------------------------------------------------------------------------------------

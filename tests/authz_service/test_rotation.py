@@ -262,7 +262,7 @@ def test_a_step_may_be_killed_before_any_of_its_file_operations(directory):
 
 def test_a_replacement_at_once_may_be_killed_anywhere_and_repeated(directory):
     advance(directory)
-    leaked = kids(directory)
+    leaked, moment = kids(directory), 0
     for moment in itertools.count(1):
         victim = _copy(directory, f"replace {moment}")
         if not _interrupted(rotation.replace_at_once, victim, moment, _die):
