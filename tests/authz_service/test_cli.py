@@ -86,7 +86,7 @@ def test_keygen_makes_the_key_that_the_configuration_asks_for(
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that only moves when told to, or when someone sleeps. Files have their real times."""
-    with freezegun.freeze_time(ignore=["_pytest"]) as frozen:
+    with freezegun.freeze_time(ignore=["_pytest.timing"]) as frozen:
         monkeypatch.setattr(time, "sleep", frozen.tick)
         yield frozen
 
