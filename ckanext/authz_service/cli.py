@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import click
-import sqlalchemy as sa
-from ckan import model
 
-from ckanext.authz_service import config, keys, ledger
-from ckanext.authz_service.errors import KeysError, LedgerError, MissingKey
+from ckanext.authz_service import checks, config, key_commands, keys, token_commands
+from ckanext.authz_service.errors import KeysError, MissingKey
 
 __all__ = ["authz"]
+
+_KINDS = ("RS256", "ES256", "EdDSA")
 
 
 @click.group(short_help="Signed permissions.")
@@ -20,93 +17,53 @@ def authz() -> None:
     """Signed permissions: keys, and the tokens that were issued."""
 
 
+authz.add_command(key_commands.group)
+authz.add_command(token_commands.group)
+
+
 @authz.command()
 @click.option(
     "--algorithm",
-    type=click.Choice(keys.ALGORITHMS),
-    default="RS256",
-    show_default=True,
-    help="RS256 is understood by every verifier; the others make shorter tokens.",
+    metavar="|".join(_KINDS),
+    help="RS256 is understood by every verifier; the others make shorter tokens. "
+    "[default: the option ckanext.authz_service.jwt_algorithm, or RS256]",
 )
-def keygen(algorithm: str) -> None:
+def keygen(algorithm: str | None) -> None:
     """Create the key that signs tokens, in the directory ckanext.authz_service.keys_dir.
 
-    A key that is already there is never overwritten.
+    A key that is already there is never overwritten: ckan authz keys rotate replaces it.
     """
     directory = config.keys_dir()
-    if directory is None:
-        raise click.ClickException(str(MissingKey(None)))
     try:
-        key = keys.generate(directory, algorithm)
+        if directory is None:
+            raise MissingKey(None)
+        asked, configured = keys.suitable(algorithm or "RS256"), config.algorithm()
+        if algorithm and asked not in (*_KINDS, configured):
+            raise click.ClickException(
+                f"RSA keys do not say that they are for {asked}. "
+                f"Set ckanext.authz_service.jwt_algorithm = {asked} and run: ckan authz keygen"
+            )
+        key = keys.generate(directory, asked if algorithm else configured or asked).using(configured)
     except KeysError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"private key: {keys.private_path(directory)}  (only CKAN may read it)")
     click.echo(f"public key:  {keys.public_path(directory)}  (for servers that check tokens)")
     click.echo(f"kid:         {key.kid}")
+    click.echo(f"algorithm:   {key.algorithm}")
 
 
-@authz.group()
-def tokens() -> None:
-    """Tokens that were issued."""
+@authz.command()
+def check() -> None:
+    """Say what is wrong with the set-up and how to repair it. Fails if anything is.
 
-
-@tokens.command("list")
-@click.option("--user", help="Id or name of a user: only that user's tokens.")
-@click.option("--all", "every", is_flag=True, help="Also those that have expired or were revoked.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="How many.")
-def list_(user: str | None, every: bool, limit: int) -> None:
-    """One line for each token, the newest first: id, issued, expires, state, user, scopes."""
-    with _ledger() as connection:
-        user_id = _user_id(user) if user else None
-        page, more = ledger.listing(connection, user_id=user_id, every=every, limit=limit)
-    for entry in page:
-        state = "live" if entry.live else "revoked" if entry.revoked_at else "ended"
-        issued, expires = (when.isoformat(timespec="seconds") for when in (entry.issued, entry.expires))
-        who = entry.user_name or entry.user_id
-        click.echo(f"{entry.jti}  {issued}  {expires}  {state}  {who}  {' '.join(entry.scopes)}")
-    if more:
-        click.echo(f"There are more than these {limit}: --limit shows more.", err=True)
-
-
-@tokens.command()
-@click.argument("jti", required=False)
-@click.option("--user", help="Instead of an id of a token: all tokens of the user with this id or name.")
-def revoke(jti: str | None, user: str | None) -> None:
-    """Take back the token with the id JTI, or all of a user."""
-    if (jti is None) == (user is None):
-        raise click.UsageError("Give the id of a token, or --user and a user to take back all of theirs.")
-    with _ledger() as connection:
-        if user is not None:
-            count = ledger.revoke_all(connection, _user_id(user), None)
-        elif ledger.owner(connection, jti or "") is None:
-            raise click.ClickException("There is no such token, or it expired too long ago to be known.")
-        else:
-            count = ledger.revoke(connection, jti or "", None)
-    click.echo(f"Revoked {count} live tokens.")
-
-
-@tokens.command()
-def prune() -> None:
-    """Forget tokens that expired longer ago than ckanext.authz_service.ledger_retention says.
-
-    Each new token takes a few old ones along, so this is needed only where none are issued any more.
+    Run it as the user CKAN runs as.
     """
-    with _ledger() as connection:
-        count = ledger.prune(connection, config.ledger_retention())
-    click.echo(f"Forgot {count} tokens.")
-
-
-@contextmanager
-def _ledger() -> Iterator[sa.Connection]:
-    try:
-        with ledger.opened(config.engine()) as connection:
-            yield connection
-    except LedgerError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _user_id(reference: str) -> str:
-    user = model.User.get(reference)
-    if user is None:
-        raise click.ClickException(f"There is no user {reference!r}.")
-    return user.id
+    found = 0
+    for name, problems_of in checks.CHECKS.items():
+        problems = list(problems_of())
+        found += len(problems)
+        click.echo(f"{name}: {'not well' if problems else 'well'}")
+        for problem in problems:
+            click.echo(f"  - {problem}")
+    if found:
+        raise click.ClickException(f"{found} {'problem' if found == 1 else 'problems'} found.")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ckan import model
 
 from ckanext.authz_service import keys
-from ckanext.authz_service.errors import MissingKey
+from ckanext.authz_service.keyring import Keyring
 
 LFS_ENTITY_TYPE = "obj"
 """The type of entity whose tokens are for the site's own LFS server and for nobody else."""
@@ -18,26 +18,48 @@ LFS_ENTITY_TYPE = "obj"
 
 def keys_dir() -> Path | None:
     """Where the keys are; None if not set."""
-    value = tk.config.get("ckanext.authz_service.keys_dir")
-    return Path(value) if value else None
+    return _path("keys_dir")
+
+
+def algorithm() -> str | None:
+    """The algorithm that was asked for; None if not set. Raises UnsuitableAlgorithm."""
+    value = tk.config.get("ckanext.authz_service.jwt_algorithm")
+    return keys.suitable(value) if value else None
+
+
+def keyring() -> Keyring:
+    """Where the keys are. Raises UnsuitableAlgorithm."""
+    return Keyring(
+        private_key=tk.config.get("ckanext.authz_service.jwt_private_key") or None,
+        private_key_file=_path("jwt_private_key_file"),
+        public_key_file=_path("jwt_public_key_file"),
+        keys_dir=keys_dir(),
+        algorithm=algorithm(),
+    )
+
+
+def key_files() -> list[tuple[Path, bool]]:
+    """The files that keys may be in, and whether each is for a private key."""
+    found = [(_path("jwt_private_key_file"), True), (_path("jwt_public_key_file"), False)]
+    if directory := keys_dir():
+        for role in (keys.CURRENT, keys.NEXT, keys.PREVIOUS):
+            found += [(keys.private_path(directory, role), True), (keys.public_path(directory, role), False)]
+    return [(path, private) for path, private in found if path]
 
 
 def signing_key() -> keys.SigningKey:
-    """The key that signs. Raises MissingKey, UnusableKey."""
-    return keys.load(_required_keys_dir())
+    """The key that signs. Raises KeysError."""
+    return keyring().signing_key()
 
 
 def public_key() -> keys.VerificationKey:
-    """The public half of the key that signs. Raises MissingKey, UnusableKey."""
-    return keys.load_public(_required_keys_dir())
+    """The public half of the key that signs. Raises KeysError."""
+    return keyring().public_key()
 
 
 def verification_keys() -> dict[str, keys.VerificationKey]:
-    """The keys whose tokens are accepted, by ``kid``; none before ``keygen``. Raises UnusableKey."""
-    try:
-        return keys.verification_keys(_required_keys_dir())
-    except MissingKey:
-        return {}
+    """The keys whose tokens are accepted, by ``kid``; none before ``keygen``. Raises KeysError."""
+    return keyring().verification_keys()
 
 
 def max_lifetime() -> int:
@@ -47,12 +69,22 @@ def max_lifetime() -> int:
 
 def issuer() -> str:
     """The claim ``iss``."""
-    return tk.config.get("ckanext.authz_service.jwt_issuer") or tk.config["ckan.site_url"]
+    return tk.config.get("ckanext.authz_service.jwt_issuer") or site_url()
+
+
+def site_url() -> str:
+    """The address under which people know the site."""
+    return tk.config["ckan.site_url"]
 
 
 def audience() -> str | None:
     """The claim ``aud`` of tokens that are not for the LFS server; None for no such claim."""
     return tk.config.get("ckanext.authz_service.jwt_audience") or None
+
+
+def include_user_email() -> bool:
+    """Whether tokens have the claim ``email``."""
+    return tk.config["ckanext.authz_service.jwt_include_user_email"]
 
 
 def lfs_audience() -> str:
@@ -72,8 +104,6 @@ def engine() -> sa.Engine:
     return model.meta.engine
 
 
-def _required_keys_dir() -> Path:
-    directory = keys_dir()
-    if directory is None:
-        raise MissingKey(None)
-    return directory
+def _path(option: str) -> Path | None:
+    value = tk.config.get(f"ckanext.authz_service.{option}")
+    return Path(value) if value else None

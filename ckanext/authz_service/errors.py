@@ -148,17 +148,43 @@ class KeyExists(KeysError):
         super().__init__(
             path,
             f"There is already a key at {path}; nothing was written. "
-            "Replacing it makes every token issued so far worthless. If that is what you want, "
-            "move the file and its .pub.pem away and run the command again.",
+            "Overwriting it would make every token issued so far worthless. "
+            "To replace it, run: ckan authz keys rotate",
         )
 
 
 class UnusableKey(KeysError):
-    """A key file is there but cannot serve. ``problem`` says why."""
+    """A key is there but cannot serve. ``problem`` says why; ``where`` is its file or its option."""
 
-    def __init__(self, path: Path, problem: str):
-        super().__init__(path, f"The key {path} cannot be used: {problem}")
+    def __init__(self, where: Path | str, problem: str):
+        shown = where if isinstance(where, Path) else f"in the option {where}"
+        super().__init__(
+            where if isinstance(where, Path) else None, f"The key {shown} cannot be used: {problem}"
+        )
         self.problem = problem
+
+
+class UnsuitableAlgorithm(KeysError, ValueError):
+    """Tokens are not signed with this algorithm. ``reason`` says why, ``algorithm`` is what was asked for."""
+
+    def __init__(self, algorithm: str, known: Iterable[str]):
+        self.algorithm = algorithm
+        self.reason = _why_unsuitable(algorithm)
+        super().__init__(
+            None,
+            f"Tokens cannot be signed with the algorithm {quoted(algorithm)}: {self.reason}. "
+            f"Choose one of {', '.join(known)} (option ckanext.authz_service.jwt_algorithm).",
+        )
+
+
+def _why_unsuitable(algorithm: str) -> str:
+    if algorithm.upper().startswith("HS"):
+        return "its key is a secret that each server checking tokens would know, and could issue them with"
+    if algorithm.lower() == "none":
+        return "without a signature, a token says whatever its bearer writes into it"
+    if algorithm == "dir" or algorithm.startswith(("RSA", "ECDH", "A128", "A192", "A256", "PBES2")):
+        return "it encrypts (JWE), which everyone who has the public key can do, so it proves no issuer"
+    return "it is not known here"
 
 
 # --- tokens -----------------------------------------------------------------------------------------------

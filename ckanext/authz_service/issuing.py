@@ -84,7 +84,7 @@ def _sign(
         issuer=config.issuer(),
         audience=audience,
         lifetime=longest if lifetime is None else min(lifetime, longest),
-        user=tokens.User(user.id, user.name, user.fullname) if user else None,
+        user=_about(user) if user else None,
     )
     if user:
         # Before anybody has the token: what is not in the ledger could not be taken back.
@@ -99,3 +99,7 @@ def _sign(
                 retention=config.ledger_retention(),
             )
     return minted
+
+
+def _about(user: Any) -> tokens.User:
+    return tokens.User(user.id, user.name, user.fullname, user.email if config.include_user_email() else None)

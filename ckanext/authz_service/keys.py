@@ -1,92 +1,44 @@
-"""The site's own signing key: files in a directory, never a secret shared with anything else. Pure.
+"""The files that keys are in: read once, and again when they change. Pure.
 
-``<keys_dir>/current.pem`` (private, PKCS #8, mode 0600) signs; ``current.pub.pem`` beside it is what
-servers that want a file are given. The name before the first dot is the key's role, so that rotation
-can put ``next`` and ``previous`` in the same place. The algorithm follows from the kind of key and is
-never taken from a token; the ``kid`` is the key's thumbprint, so the same key has the same name in
-every process.
+A directory of keys (``keys_dir``) holds two files for each role: ``<role>.pem`` (private, PKCS #8, mode 0600)
+and ``<role>.pub.pem``. ``current`` signs; ``next`` and ``previous`` are its neighbours in a rotation
+(rotation.py) and are accepted beside it. Other roles are other parties' business and never published.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import logging
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from ckanext.authz_service.errors import KeyExists, MissingKey, UnusableKey
+from ckanext.authz_service.keypair import ALGORITHMS as ALGORITHMS
+from ckanext.authz_service.keypair import (
+    SigningKey,
+    VerificationKey,
+    new_private_key,
+    parse_private,
+    parse_public,
+)
+from ckanext.authz_service.keypair import jwks as jwks
+from ckanext.authz_service.keypair import suitable as suitable
+from ckanext.authz_service.keypair import thumbprint as thumbprint
 
 log = logging.getLogger(__name__)
 
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
-_Key = TypeVar("_Key", "SigningKey", "VerificationKey")
+_T = TypeVar("_T")
 
-ALGORITHMS = ("RS256", "ES256", "EdDSA")
 CURRENT = "current"
+NEXT = "next"
+PREVIOUS = "previous"
 
-_RSA_BITS = 3072
-_RSA_BITS_MIN = 2048  # RFC 7518 §3.3
-
-
-@dataclass(frozen=True)
-class VerificationKey:
-    """A public key and the one algorithm it verifies (``RS256``, ``ES256`` or ``EdDSA``)."""
-
-    kid: str
-    algorithm: str
-    key: PublicKey = field(repr=False)
-
-    @classmethod
-    def of(cls, key: PublicKey) -> VerificationKey:
-        """Raises ValueError for a key of a kind or size that is not used here."""
-        return cls(thumbprint(key), _algorithm(key), key)
-
-    @property
-    def pem(self) -> str:
-        """SubjectPublicKeyInfo in PEM (RFC 7468 §13), with a final newline."""
-        return self.key.public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        ).decode("ascii")
-
-    def as_jwk(self) -> dict[str, str]:
-        """The public JWK (RFC 7517 §4) with ``kid``, ``alg`` and ``use``."""
-        return {**_jwk_members(self.key), "kid": self.kid, "alg": self.algorithm, "use": "sig"}
-
-
-@dataclass(frozen=True)
-class SigningKey:
-    """A private key and its public half."""
-
-    public: VerificationKey
-    key: PrivateKey = field(repr=False)
-
-    @classmethod
-    def of(cls, key: PrivateKey) -> SigningKey:
-        """Raises ValueError for a key of a kind or size that is not used here."""
-        return cls(VerificationKey.of(key.public_key()), key)
-
-    @property
-    def kid(self) -> str:
-        return self.public.kid
-
-    @property
-    def algorithm(self) -> str:
-        return self.public.algorithm
-
-
-# --- files ------------------------------------------------------------------------------------------------
+# --- a directory of keys ----------------------------------------------------------------------------------
 
 
 def private_path(keys_dir: str | Path, role: str = CURRENT) -> Path:
@@ -99,17 +51,18 @@ def public_path(keys_dir: str | Path, role: str = CURRENT) -> Path:
     return Path(keys_dir) / f"{role}.pub.pem"
 
 
-def generate(keys_dir: str | Path, algorithm: str = "RS256") -> SigningKey:
-    """Create the current key: RSA with 3072 bits, P-256 or Ed25519.
+def generate(keys_dir: str | Path, algorithm: str = "RS256", role: str = CURRENT) -> SigningKey:
+    """Create the key of this role: RSA with 3072 bits, P-256 or Ed25519.
 
     The directory is created with mode 0700. The private file appears complete, synced to disk and with
-    mode 0600, or not at all; of several processes that try at once, one wins.
+    mode 0600, or not at all; of several processes that try at once, one wins. Beside a current key, owner,
+    group and mode are those of its file, so that whoever can read that one can read the new one.
 
-    Raises KeyExists rather than overwrite a key, ValueError for another algorithm, and UnusableKey when
-    the files cannot be written.
+    Raises KeyExists rather than overwrite a key, UnsuitableAlgorithm, and UnusableKey when the files cannot
+    be written.
     """
-    private, public = private_path(keys_dir), public_path(keys_dir)
-    key = SigningKey.of(_new_private_key(algorithm))
+    private = private_path(keys_dir, role)
+    key = new_private_key(algorithm)
     content = key.key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -120,34 +73,39 @@ def generate(keys_dir: str | Path, algorithm: str = "RS256") -> SigningKey:
             os.link(temporary, private)  # unlike rename, it fails when the name is taken
         finally:
             temporary.unlink()
-        # The private file decides who won. A public file that stood there alone is from a key that is gone.
-        _write_beside(public, key.public.pem.encode("ascii"), 0o644).replace(public)
-        _sync_directory(private.parent)
     except OSError as error:
         if isinstance(error, FileExistsError) and private.exists():
             raise KeyExists(private) from error
-        problem = f"writing failed ({error.strerror}). Check that {keys_dir} is a directory you may write to."
-        raise UnusableKey(private, problem) from error
+        raise not_written(private, error) from error
+    # The private file decides who won. A public file that stood there alone is from a key that is gone.
+    write_public(keys_dir, role, key.public)
     return key
 
 
-def load(keys_dir: str | Path) -> SigningKey:
-    """The key that signs. The file is read once, and again when it has changed.
+def write_public(keys_dir: str | Path, role: str, key: VerificationKey) -> None:
+    """Let the public file of this role hold this key: at once, and on disk. Raises UnusableKey."""
+    path = public_path(keys_dir, role)
+    try:
+        _write_beside(path, key.pem.encode("ascii"), 0o644).replace(path)
+        sync(path.parent)
+    except OSError as error:
+        raise not_written(path, error) from error
+
+
+def load(keys_dir: str | Path, role: str = CURRENT) -> SigningKey:
+    """The key that signs in this role. The file is read once, and again when it has changed.
 
     Raises MissingKey if there is none, UnusableKey if it cannot be read, is encrypted, is of a kind that is
-    not used here, or does not belong to the public file beside it. Logs a warning when the file's mode
-    exposes the key.
+    not used here, or is not among the keys that verifiers are given. Logs a warning when the mode of the file
+    or its directory exposes the key.
     """
-    private, public = private_path(keys_dir), public_path(keys_dir)
-    key = _cached(private, _parse_private)
-    # Verifiers are given the public file: with another key's half in it they would refuse every token.
-    try:
-        stored = _cached(public, _parse_public)
-    except MissingKey:
-        return key
-    if stored.kid != key.kid:
+    key = read_private(private_path(keys_dir, role))
+    public = public_path(keys_dir, role)
+    # While a rotation moves it, the current key's public half may still (or already) be in another file.
+    given = verification_keys(keys_dir) if role == CURRENT else _kids(public)
+    if given and key.kid not in given:
         raise UnusableKey(
-            private,
+            private_path(keys_dir, role),
             f"it does not belong to {public}, which is what verifiers read, so they would refuse its tokens. "
             f"Delete {public.name} or put the right one there.",
         )
@@ -160,34 +118,79 @@ def load_public(keys_dir: str | Path) -> VerificationKey:
     Raises MissingKey, UnusableKey.
     """
     try:
-        return _cached(public_path(keys_dir), _parse_public)
+        return read_public(public_path(keys_dir))
     except MissingKey:
-        return _cached(private_path(keys_dir), _parse_private).public
+        return read_private(private_path(keys_dir)).public
 
 
 def verification_keys(keys_dir: str | Path) -> dict[str, VerificationKey]:
-    """The keys whose tokens are accepted, by ``kid``. Raises MissingKey, UnusableKey."""
-    current = load_public(keys_dir)
-    return {current.kid: current}
+    """The keys whose tokens are accepted, by ``kid``, the current one first. None is an answer, too.
+
+    Raises UnusableKey.
+    """
+    found = {}
+    # In the order in which a rotation moves keys, each copied before it is removed: a key that moves while
+    # these files are read is met at its old place or at its new one.
+    for role in (NEXT, CURRENT, PREVIOUS):
+        try:
+            found[role] = (
+                load_public(keys_dir) if role == CURRENT else read_public(public_path(keys_dir, role))
+            )
+        except MissingKey:
+            continue
+    ordered = (found[role] for role in (CURRENT, NEXT, PREVIOUS) if role in found)
+    return {key.kid: key for key in ordered}
 
 
-def jwks(keys: Iterable[VerificationKey]) -> dict[str, list[dict[str, str]]]:
-    """The JWK Set (RFC 7517 §5) of these public keys."""
-    return {"keys": [key.as_jwk() for key in keys]}
+# --- files ------------------------------------------------------------------------------------------------
 
 
-def thumbprint(key: PublicKey) -> str:
-    """The JWK thumbprint: base64url(SHA-256) over the required members (RFC 7638 §3, RFC 8037 §2)."""
-    canonical = json.dumps(_jwk_members(key), sort_keys=True, separators=(",", ":"))
-    return _base64url(hashlib.sha256(canonical.encode("ascii")).digest())
+def read_private(path: Path) -> SigningKey:
+    """The private key in this file, read again when it has changed. Raises MissingKey, UnusableKey."""
+    return _cached(path, _parse_private_file)
+
+
+def read_public(path: Path) -> VerificationKey:
+    """The one public key in this file. Raises MissingKey, UnusableKey."""
+    first, *more = read_publics(path)
+    if more:
+        raise UnusableKey(path, f"it holds {len(more) + 1} public keys, and there must be one.")
+    return first
+
+
+def read_publics(path: Path) -> tuple[VerificationKey, ...]:
+    """The public keys in this file, at least one: in PEM or as OpenSSH writes them, one after the other.
+
+    Raises MissingKey, UnusableKey.
+    """
+    return _cached(path, _parse_public_file)
+
+
+def exposed(path: Path, *, private: bool) -> list[str]:
+    """What others on this machine can do with a file of keys, each with the command that ends it.
+
+    Raises OSError.
+    """
+    found = _exposed_file(path, private)
+    directory = path.parent
+    mode = stat.S_IMODE(os.stat(directory).st_mode)
+    read_only = os.statvfs(directory).f_flag & os.ST_RDONLY  # such as a secret mounted into a container
+    if mode & _OTHERS_WRITE and not read_only:
+        found.append(
+            f"The directory {directory} has mode {mode:o}: others on this machine can put a key of theirs "
+            f"there, and with it issue tokens for anyone. Run: chmod go-w {directory}"
+        )
+    return found
 
 
 # --- inside -----------------------------------------------------------------------------------------------
 
-_cache: dict[Path, tuple[tuple[int, ...], SigningKey | VerificationKey]] = {}
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+_cache: dict[Path, tuple[tuple[int, ...], object]] = {}
 
 
-def _cached(path: Path, parse: Callable[[Path, bytes], _Key]) -> _Key:
+def _cached(path: Path, parse: Callable[[Path, bytes], _T]) -> _T:
     """The parsed file. A change of inode, size, time or mode makes it read again."""
     try:
         known = _cache.get(path)
@@ -203,14 +206,6 @@ def _cached(path: Path, parse: Callable[[Path, bytes], _Key]) -> _Key:
             path, f"{error.strerror or error}. Check that the user CKAN runs as may read it (ls -l, chown)."
         ) from error
     key = parse(path, content)
-    if isinstance(key, SigningKey) and status.st_mode & (stat.S_IRWXO | stat.S_IWGRP):
-        log.warning(
-            "The private key %s has mode %o: others on this machine can read or replace it, "
-            "and with it issue tokens for anyone. Run: chmod 600 %s",
-            path,
-            stat.S_IMODE(status.st_mode),
-            path,
-        )
     _cache[path] = (_version(status), key)
     return key
 
@@ -219,83 +214,49 @@ def _version(status: os.stat_result) -> tuple[int, ...]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _parse_private(path: Path, content: bytes) -> SigningKey:
-    try:
-        key = serialization.load_pem_private_key(content, password=None)
-    except TypeError:
-        raise UnusableKey(path, "it is encrypted. Store it without a passphrase, with mode 0600.") from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise UnusableKey(path, "it is not a private key in PEM. Put the right file there.") from None
-    if not isinstance(key, PrivateKey):
-        raise UnusableKey(path, f"its kind is not one of RSA, P-256 or Ed25519 ({', '.join(ALGORITHMS)}).")
-    try:
-        return SigningKey.of(key)
-    except ValueError as error:
-        raise UnusableKey(path, f"{error}.") from None
+def _parse_private_file(path: Path, content: bytes) -> SigningKey:
+    key = parse_private(path, content)
+    for exposure in exposed(path, private=True):
+        log.warning("%s", exposure)
+    return key
 
 
-def _parse_public(path: Path, content: bytes) -> VerificationKey:
-    try:
-        key = serialization.load_pem_public_key(content)
-    except (ValueError, UnsupportedAlgorithm):
-        raise UnusableKey(path, "it is not a public key in PEM. Put the right file there.") from None
-    if not isinstance(key, PublicKey):
-        raise UnusableKey(path, f"its kind is not one of RSA, P-256 or Ed25519 ({', '.join(ALGORITHMS)}).")
-    try:
-        return VerificationKey.of(key)
-    except ValueError as error:
-        raise UnusableKey(path, f"{error}.") from None
+def _parse_public_file(path: Path, content: bytes) -> tuple[VerificationKey, ...]:
+    found = parse_public(path, content)
+    for exposure in _exposed_file(path, private=False):
+        log.warning("%s", exposure)
+    return found
 
 
-def _new_private_key(algorithm: str) -> PrivateKey:
-    if algorithm == "RS256":
-        return rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
-    if algorithm == "ES256":
-        return ec.generate_private_key(ec.SECP256R1())
-    if algorithm == "EdDSA":
-        return ed25519.Ed25519PrivateKey.generate()
-    raise ValueError(
-        f"{algorithm!r} is not an algorithm for signing tokens; choose one of {', '.join(ALGORITHMS)}"
+def _exposed_file(path: Path, private: bool) -> list[str]:
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    if private and mode & (stat.S_IRWXO | _OTHERS_WRITE):
+        return [
+            f"The private key {path} has mode {mode:o}: others on this machine can read or replace it, "
+            f"and with it issue tokens for anyone. Run: chmod 600 {path}"
+        ]
+    if mode & _OTHERS_WRITE:
+        return [
+            f"The public key {path} has mode {mode:o}: others on this machine can put theirs in its place, "
+            f"and so issue tokens for anyone. Run: chmod go-w {path}"
+        ]
+    return []
+
+
+def _kids(path: Path) -> set[str]:
+    try:
+        return {read_public(path).kid}
+    except MissingKey:
+        return set()
+
+
+def not_written(path: Path, error: OSError) -> UnusableKey:
+    """Why a file of the directory of keys could not be changed."""
+    return UnusableKey(
+        path,
+        f"writing failed ({error.strerror or error}). Check that {path.parent} is a directory you may write "
+        "to, and run the command as the user CKAN runs as.",
     )
-
-
-def _algorithm(key: PublicKey) -> str:
-    """RFC 7518 §3.3, §3.4 and RFC 8037 §3.1: one algorithm for one kind of key."""
-    if isinstance(key, rsa.RSAPublicKey):
-        if key.key_size < _RSA_BITS_MIN:
-            raise ValueError(f"it has {key.key_size} bits, and RSA keys need at least {_RSA_BITS_MIN}")
-        return "RS256"
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        if not isinstance(key.curve, ec.SECP256R1):
-            raise ValueError(f"its curve is {key.curve.name}, and ES256 needs P-256 (prime256v1)")
-        return "ES256"
-    return "EdDSA"
-
-
-def _jwk_members(key: PublicKey) -> dict[str, str]:
-    """The members that are the key itself (RFC 7518 §6.2.1, §6.3.1, RFC 8037 §2), and no others."""
-    if isinstance(key, rsa.RSAPublicKey):
-        numbers = key.public_numbers()
-        return {"kty": "RSA", "n": _base64url_int(numbers.n), "e": _base64url_int(numbers.e)}
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        point = key.public_numbers()
-        size = (key.curve.key_size + 7) // 8  # coordinates keep their leading zeros
-        return {
-            "kty": "EC",
-            "crv": "P-256" if isinstance(key.curve, ec.SECP256R1) else key.curve.name,
-            "x": _base64url(point.x.to_bytes(size, "big")),
-            "y": _base64url(point.y.to_bytes(size, "big")),
-        }
-    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    return {"kty": "OKP", "crv": "Ed25519", "x": _base64url(raw)}
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
-
-
-def _base64url_int(number: int) -> str:
-    return _base64url(number.to_bytes((number.bit_length() + 7) // 8, "big"))
 
 
 def _write_beside(path: Path, content: bytes, mode: int) -> Path:
@@ -303,7 +264,7 @@ def _write_beside(path: Path, content: bytes, mode: int) -> Path:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with open(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)
+            own(descriptor, path.parent, mode)
             file.write(content)
             file.flush()
             os.fsync(descriptor)
@@ -313,8 +274,26 @@ def _write_beside(path: Path, content: bytes, mode: int) -> Path:
     return Path(name)
 
 
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def own(descriptor: int, keys_dir: Path, mode: int) -> None:
+    """Give a new file to those who have the current key, or, if root makes the first one, the directory.
+
+    Otherwise a rotation by root would put a key in use that CKAN cannot read.
+    """
+    try:
+        model = os.stat(private_path(keys_dir))
+        if mode == 0o600:
+            mode = stat.S_IMODE(model.st_mode) & 0o640
+    except FileNotFoundError:
+        model = os.stat(keys_dir) if os.geteuid() == 0 else None
+    status = os.fstat(descriptor)
+    if model and (model.st_uid, model.st_gid) != (status.st_uid, status.st_gid):
+        os.fchown(descriptor, model.st_uid, model.st_gid)
+    os.fchmod(descriptor, mode)
+
+
+def sync(directory: Path) -> None:
+    """Let what was renamed and removed in a directory outlive a power cut. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

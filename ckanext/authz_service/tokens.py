@@ -1,8 +1,9 @@
 """Signed tokens (RFC 7519, RFC 8725): minting and verifying. Pure: no CKAN, no database.
 
-Claims: ``iss``, ``sub`` (user id; absent for anonymous users), ``preferred_username``, ``name``, ``iat``,
-``nbf``, ``exp`` (whole seconds), ``jti``, ``scopes`` (a string for one scope, a list for several), ``refs``
-(scope → dataset id) and ``aud``, which is absent when the token is for whoever trusts the issuer.
+Claims: ``iss``, ``sub`` (user id; absent for anonymous users), ``preferred_username``, ``name``, ``email``
+(if wanted), ``iat``, ``nbf``, ``exp`` (whole seconds), ``jti``, ``scopes`` (a string for one scope, a list
+for several), ``refs`` (scope → dataset id) and ``aud``, which is absent when the token is for whoever trusts
+the issuer.
 
 ``scopes`` is never a list joined by blanks: a consumer that takes the claim as one scope would read something
 that nobody granted.
@@ -43,6 +44,7 @@ class User:
     id: str
     name: str
     full_name: str | None = None
+    email: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ def mint(
         claims["preferred_username"] = user.name
         if user.full_name:
             claims["name"] = user.full_name
+        if user.email:
+            claims["email"] = user.email
     refs = _refs(authorized)
     if refs:
         claims["refs"] = refs
@@ -163,7 +167,7 @@ def unverified_claims(token: str) -> dict[str, Any] | None:
     if len(token) > MAX_BYTES or len(parts) != 3 or not token.isascii():
         return None
     try:
-        found = _json_object(_decoded(parts[1]))
+        found = _json_object(_base64url(parts[1]))
         # Deeper nesting than this is none of ours, and whoever writes the answer has a stack that ends.
         return found if _depth(found) <= _MAX_DEPTH and json.dumps(found, allow_nan=False) else None
     except (InvalidToken, ValueError):
@@ -231,17 +235,22 @@ def _header(token: str) -> dict[str, Any]:
     parts = token.split(".")
     if len(parts) != 3:
         raise InvalidToken("malformed", "it is not a signed token")
-    return _json_object(_decoded(parts[0]))
+    header, _, _ = (_base64url(part) for part in parts)
+    return _json_object(header)
 
 
-def _decoded(part: str) -> bytes:
-    """base64url without padding (RFC 7515 §2). Raises InvalidToken."""
-    # Python's decoder skips characters outside the alphabet; validate= makes them an error.
-    text = part.replace("-", "+").replace("_", "/")
+def _base64url(part: str) -> bytes:
+    """The one text that stands for these bytes (RFC 7515 §2, RFC 4648 §3.5) and no other.
+
+    Versions of PyJWT differ in which others they let pass, and Python skips characters outside the alphabet.
+    """
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        data = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
     except binascii.Error:
         raise InvalidToken("malformed", "it is not a signed token") from None
+    if base64.urlsafe_b64encode(data).decode("ascii").rstrip("=") != part:
+        raise InvalidToken("malformed", "it is not a signed token")
+    return data
 
 
 def _depth(value: object, reached: int = 0) -> int:

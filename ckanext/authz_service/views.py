@@ -13,11 +13,9 @@ from werkzeug.datastructures import Headers
 from ckanext.authz_service import config, pages
 from ckanext.authz_service.errors import KeysError, MissingKey
 from ckanext.authz_service.keys import jwks
+from ckanext.authz_service.rotation import MAX_AGE
 
 log = logging.getLogger(__name__)
-
-MAX_AGE = 300
-"""Seconds for which keys may be kept. Rotation publishes a key this long before it signs with it."""
 
 blueprint = Blueprint("authz_service", __name__)
 blueprint.add_url_rule("/user/<id>/tokens", view_func=pages.tokens)

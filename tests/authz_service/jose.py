@@ -12,6 +12,8 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
+_RSA = {"RS256": hashes.SHA256, "RS384": hashes.SHA384, "RS512": hashes.SHA512}
+
 
 def decode64(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -43,8 +45,8 @@ def verified(token: str, jwks: dict[str, Any]) -> tuple[dict[str, Any], dict[str
     (jwk,) = [jwk for jwk in jwks["keys"] if jwk["kid"] == header["kid"]]
     assert header["alg"] == jwk["alg"]
     key, data, raw = public_key_of(jwk), signed.encode(), decode64(signature)
-    if header["alg"] == "RS256":
-        key.verify(raw, data, padding.PKCS1v15(), hashes.SHA256())
+    if header["alg"] in _RSA:
+        key.verify(raw, data, padding.PKCS1v15(), _RSA[header["alg"]]())
     elif header["alg"] == "ES256":
         assert len(raw) == 64  # R and S side by side, RFC 7518 §3.4
         pair = (int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))

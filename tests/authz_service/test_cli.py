@@ -1,17 +1,18 @@
-"""``ckan authz …``"""
+"""``ckan authz keygen`` and ``ckan authz keys …``"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import stat
+import subprocess
+import time
 from typing import Any
 
+import freezegun
 import pytest
 from ckan import plugins
-from ckan.tests import factories
 from click.testing import CliRunner
 
-from ckanext.authz_service import config, keys
-from tests.authz_service.ledger_rows import age, issued_to, jti_of, rows
+from ckanext.authz_service import config, keys, rotation, tokens
 
 pytestmark = pytest.mark.usefixtures("with_plugins")
 
@@ -57,57 +58,168 @@ def test_keygen_needs_to_know_where(run, ckan_config, monkeypatch):
     assert "ckanext.authz_service.keys_dir" in result.output
 
 
-def test_keygen_knows_its_algorithms(run, without_key):
-    result = run("keygen", "--algorithm", "HS256")
+@pytest.mark.parametrize(
+    ("algorithm", "reason"),
+    [("HS256", "each server checking tokens would know"), ("RS512", "jwt_algorithm = RS512")],
+)
+def test_keygen_says_why_it_refuses_an_algorithm(run, without_key, algorithm, reason):
+    result = run("keygen", "--algorithm", algorithm)
     assert result.exit_code != 0
+    assert reason in result.output
     assert list(without_key.iterdir()) == []
 
 
-# --- ckan authz tokens --------------------------------------------------------------------------------------
+@pytest.mark.parametrize("algorithm", ["RS384", "EdDSA"])
+def test_keygen_makes_the_key_that_the_configuration_asks_for(
+    run, without_key, ckan_config, monkeypatch, algorithm
+):
+    monkeypatch.setitem(ckan_config, "ckanext.authz_service.jwt_algorithm", algorithm)
+    result = run("keygen")
+    assert result.exit_code == 0, result.output
+    assert algorithm in result.output
+    assert config.signing_key().algorithm == algorithm
 
 
-def test_tokens_are_listed_without_being_shown(run, with_key):
-    user = factories.User()
-    live, revoked = issued_to(user), issued_to(user)
-    assert run("tokens", "revoke", jti_of(revoked)).output == "Revoked 1 live tokens.\n"
-    (line,) = run("tokens", "list", "--user", user["name"]).stdout.splitlines()
-    assert line.startswith(jti_of(live))
-    assert line.endswith(f"  live  {user['name']}  {live['granted_scopes'][0]}")
-    result = run("tokens", "list", "--user", user["id"], "--all")
-    assert [text.split()[3] for text in result.output.splitlines()] == ["revoked", "live"]
-    assert live["token"].rpartition(".")[2] not in result.output
-    output = run("tokens", "list", "--all", "--limit", "1").output
-    assert output.count(" ds:") == 1
-    assert "There are more" in output
+# --- keys ------------------------------------------------------------------------------------------------
 
 
-def test_revoking_all_tokens_of_a_user(run, with_key):
-    user = factories.User()
-    for _ in range(2):
-        issued_to(user)
-    assert run("tokens", "revoke", "--user", user["name"]).output == "Revoked 2 live tokens.\n"
-    assert run("tokens", "list", "--user", user["name"]).stdout == ""
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that only moves when told to, or when someone sleeps. Files have their real times."""
+    with freezegun.freeze_time(ignore=["_pytest.timing"]) as frozen:
+        monkeypatch.setattr(time, "sleep", frozen.tick)
+        yield frozen
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "says"),
-    [
-        (("revoke",), 2, "id of a token, or --user"),
-        (("revoke", "x", "--user", "y"), 2, "id of a token, or --user"),
-        (("revoke", "x"), 1, "no such token"),
-        (("revoke", "--user", "no-such-user"), 1, "no user 'no-such-user'"),
-        (("list", "--user", "no-such-user"), 1, "no user 'no-such-user'"),
-    ],
-)
-def test_what_cannot_be_revoked_or_listed(run, arguments, code, says):
-    result = run("tokens", *arguments)
-    assert result.exit_code == code
-    assert says in result.output
+def said(result):
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
-def test_pruning(run, with_key):
-    run("tokens", "prune")
-    user = factories.User()
-    age(jti_of(issued_to(user)), config.ledger_retention() + timedelta(hours=1))
-    assert run("tokens", "prune").output == "Forgot 1 tokens.\n"
-    assert rows(user["id"]) == []
+def test_a_rotation_by_running_one_command_again_and_again(run, without_key, clock):
+    keys.generate(without_key, "EdDSA")
+    old = keys.load(without_key).kid
+    text = said(run("keys", "rotate"))
+    new = keys.load(without_key, "next").kid
+    for part in ("is published", old, new, str(without_key / "next.pub.pem"), "UTC"):
+        assert part in text
+    assert "Waiting" in said(run("keys", "rotate"))
+    assert f"{new}  EdDSA  accepted" in said(run("keys", "list"))
+    assert "signs from" in said(run("keys", "list"))
+
+    clock.tick(rotation.MAX_AGE + rotation.SLACK + 1)
+    assert f"A new key signs ({new})" in said(run("keys", "rotate"))
+    assert "Waiting" in said(run("keys", "rotate"))
+    text = said(run("keys", "list"))
+    assert f"{new}  EdDSA  signs     {without_key / 'current.pub.pem'}" in text
+    assert f"{old}  EdDSA  accepted  {without_key / 'previous.pub.pem'}" in text
+    assert "can go from" in text
+
+    clock.tick(config.max_lifetime() + tokens.LEEWAY + rotation.SLACK + 1)
+    assert f"retired ({old})" in said(run("keys", "rotate"))
+    assert said(run("keys", "list")).count("EdDSA") == 1
+
+
+def test_a_rotation_in_one_go(run, without_key, clock):
+    keys.generate(without_key, "EdDSA")
+    old = keys.load(without_key).kid
+    began = time.time()
+    text = said(run("keys", "rotate", "--wait"))
+    assert "All is done" in text
+    assert list(keys.verification_keys(without_key)) == [keys.load(without_key).kid] != [old]
+    assert time.time() - began > config.max_lifetime() + tokens.LEEWAY
+
+
+def test_a_job_that_runs_every_hour_begins_when_the_key_has_its_age(run, without_key, clock):
+    keys.generate(without_key, "EdDSA")
+    text = said(run("keys", "rotate", "--every", "90"))
+    assert "Nothing to do" in text
+    assert said(run("keys", "rotate", "--every", "90", "--wait")) == text
+    clock.tick(90 * 24 * 60 * 60 + 1)
+    assert "is published" in said(run("keys", "rotate", "--every", "90"))
+
+
+def test_a_key_that_leaked(run, without_key):
+    keys.generate(without_key, "EdDSA")
+    old = keys.load(without_key).kid
+    text = said(run("keys", "rotate", "--at-once"))
+    new = keys.load(without_key).kid
+    assert new != old
+    assert list(keys.verification_keys(without_key)) == [new]
+    for part in (new, "300 seconds", str(without_key / "current.pub.pem")):
+        assert part in text
+
+
+def test_the_algorithm_changes_with_a_rotation(run, without_key, ckan_config, monkeypatch, clock):
+    keys.generate(without_key, "EdDSA")
+    monkeypatch.setitem(ckan_config, "ckanext.authz_service.jwt_algorithm", "ES256")
+    assert config.signing_key().algorithm == "EdDSA"
+    said(run("keys", "rotate", "--wait"))
+    assert config.signing_key().algorithm == "ES256"
+
+
+@pytest.mark.parametrize("command", [("list",), ("rotate",), ("rotate", "--at-once")])
+def test_without_a_key_they_name_the_command(run, without_key, command):
+    result = run("keys", *command)
+    assert result.exit_code == 1
+    assert "ckan authz keygen" in result.output
+
+
+# --- a key that is given read-only ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def given(tmp_path, ckan_config, monkeypatch):
+    """A container: the directory of its secrets, which it cannot write."""
+    keys.generate(tmp_path, "EdDSA")
+    (tmp_path / "current.pem").replace(tmp_path / "old.pem")
+    (tmp_path / "current.pub.pem").unlink()
+    monkeypatch.delitem(ckan_config, "ckanext.authz_service.keys_dir", raising=False)
+    monkeypatch.setitem(ckan_config, "ckanext.authz_service.jwt_private_key_file", str(tmp_path / "old.pem"))
+    monkeypatch.setitem(ckan_config, "ckanext.authz_service.jwt_public_key_file", None)
+    return tmp_path
+
+
+def printed_commands(text):
+    """The indented lines of the steps that were printed, for a shell."""
+    return [line.strip() for line in text.splitlines() if line.startswith("     ")]
+
+
+def shell(lines, directory):
+    subprocess.run(["/bin/sh", "-ec", "\n".join(lines)], cwd=directory, check=True, capture_output=True)
+
+
+def test_the_steps_that_are_printed_for_a_key_given_read_only(run, given, ckan_config, monkeypatch):
+    def configured(option, name):
+        monkeypatch.setitem(ckan_config, f"ckanext.authz_service.{option}", str(given / name))
+
+    old = config.signing_key()
+    text = said(run("keys", "rotate"))
+    assert old.kid in text
+    assert "jwt_private_key_file" in text
+    shell(printed_commands(text), given)
+    new = keys.read_private(given / "new.pem")
+    assert stat.S_IMODE((given / "new.pem").stat().st_mode) == 0o600
+
+    configured("jwt_public_key_file", "public.pem")
+    assert (config.signing_key().kid, list(config.verification_keys())) == (old.kid, [old.kid, new.kid])
+    text = said(run("keys", "rotate"))
+    assert f"Also published now: {new.kid}" in text
+    assert not any("openssl pkey -in" in line and "old.pem" in line for line in printed_commands(text))
+    configured("jwt_private_key_file", "new.pem")
+    assert (config.signing_key().kid, list(config.verification_keys())) == (new.kid, [new.kid, old.kid])
+    assert f"{old.kid}  EdDSA  accepted  {given / 'public.pem'}" in said(run("keys", "list"))
+    configured("jwt_public_key_file", "new.pub.pem")
+    assert list(config.verification_keys()) == [new.kid]
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+def test_the_new_key_is_of_the_same_kind(run, given, tmp_path, ckan_config, monkeypatch, algorithm):
+    key = keys.generate(tmp_path / "other", algorithm)
+    text = keys.private_path(tmp_path / "other").read_text()
+    monkeypatch.setitem(ckan_config, "ckanext.authz_service.jwt_private_key", text)
+    steps = said(run("keys", "rotate", "--at-once"))
+    assert key.kid in steps
+    shell(printed_commands(steps), given)
+    assert keys.read_private(given / "new.pem").algorithm == algorithm
+    assert keys.read_public(given / "new.pub.pem").kid == keys.read_private(given / "new.pem").kid

@@ -24,6 +24,12 @@ def test_defaults(ckan_config, monkeypatch):
         prefix + "jwt_issuer": None,
         prefix + "jwt_audience": None,
         prefix + "ledger_retention": 30,
+        prefix + "jwt_algorithm": None,
+        prefix + "jwt_private_key": None,
+        prefix + "jwt_private_key_file": None,
+        prefix + "jwt_public_key_file": None,
+        prefix + "jwt_include_user_email": False,
+        prefix + "jwt_include_token_id": False,
     }
     monkeypatch.setitem(ckan_config, prefix + "keys_dir", None)
     assert config.max_lifetime() == 900

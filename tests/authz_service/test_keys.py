@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import stat
+import subprocess
 import threading
 
 import pytest
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
 from ckanext.authz_service import keys
-from ckanext.authz_service.errors import KeyExists, MissingKey, UnusableKey
+from ckanext.authz_service.errors import KeyExists, MissingKey, UnsuitableAlgorithm, UnusableKey
 from tests.authz_service.jose import public_key_of
 
 
@@ -44,6 +45,7 @@ def mode(path):
     ("algorithm", "kind"),
     [
         ("RS256", rsa.RSAPrivateKey),
+        ("RS512", rsa.RSAPrivateKey),
         ("ES256", ec.EllipticCurvePrivateKey),
         ("EdDSA", ed25519.Ed25519PrivateKey),
     ],
@@ -52,7 +54,8 @@ def test_generate_then_load(directory, algorithm, kind):
     made = keys.generate(directory, algorithm)
     loaded = keys.load(directory)
     assert isinstance(loaded.key, kind)
-    assert (loaded.kid, loaded.algorithm) == (made.kid, algorithm)
+    assert (made.kid, made.algorithm) == (loaded.kid, algorithm)
+    assert loaded.using(algorithm).algorithm == algorithm
     assert keys.load_public(directory).kid == made.kid
     assert list(keys.verification_keys(directory)) == [made.kid]
 
@@ -80,7 +83,7 @@ def test_files_are_private_from_the_start(directory):
 def test_a_key_is_never_overwritten(directory):
     keys.generate(directory, "EdDSA")
     before = {path.name: path.read_bytes() for path in directory.iterdir()}
-    with pytest.raises(KeyExists, match="move the file") as raised:
+    with pytest.raises(KeyExists, match="ckan authz keys rotate") as raised:
         keys.generate(directory, "EdDSA")
     assert raised.value.path == directory / "current.pem"
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
@@ -113,9 +116,19 @@ def test_a_public_file_left_alone_is_replaced(directory):
 
 
 def test_other_algorithms_are_refused(directory):
-    for algorithm in ("HS256", "none", "RS512", ""):
-        with pytest.raises(ValueError, match="RS256, ES256, EdDSA"):
+    for algorithm, reason in {
+        "HS256": "each server checking tokens would know",
+        "none": "whatever its bearer writes",
+        "RSA-OAEP": "encrypts",
+        "dir": "encrypts",
+        "PS256": "not known here",
+        "": "not known here",
+    }.items():
+        with pytest.raises(
+            UnsuitableAlgorithm, match=f"{reason}.*RS256, RS384, RS512, ES256, EdDSA"
+        ) as raised:
             keys.generate(directory, algorithm)
+        assert raised.value.algorithm == algorithm
     assert not directory.exists()
 
 
@@ -142,7 +155,8 @@ def test_a_full_disk_leaves_nothing_behind(directory, monkeypatch):
 
 
 def test_no_key_names_the_command(directory):
-    for load in (keys.load, keys.load_public, keys.verification_keys):
+    assert keys.verification_keys(directory) == {}
+    for load in (keys.load, keys.load_public):
         with pytest.raises(MissingKey, match="ckan authz keygen") as raised:
             load(directory)
         assert raised.value.path == directory / "current.pem"
@@ -269,8 +283,100 @@ def test_a_key_that_others_can_read_or_replace_is_reported(directory, caplog, fi
     (directory / "current.pem").chmod(file_mode)
     with caplog.at_level(logging.WARNING, keys.__name__):
         keys.load(directory)
-    assert bool(caplog.messages) is warned
+        keys.load(directory)
+    assert len(caplog.messages) == warned
     assert all("chmod 600" in message and "current.pem" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o700, False), (0o755, False), (0o775, True), (0o1777, True)])
+def test_a_directory_in_which_others_can_put_keys_is_reported(directory, caplog, mode, warned):
+    keys.generate(directory, "EdDSA")
+    directory.chmod(mode)
+    with caplog.at_level(logging.WARNING, keys.__name__):
+        keys.load(directory)
+    assert len(caplog.messages) == warned
+    assert all(f"chmod go-w {directory}" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, False), (0o664, True), (0o646, True)])
+def test_a_public_key_that_others_can_replace_is_reported(directory, caplog, mode, warned):
+    keys.generate(directory, "EdDSA")
+    (directory / "current.pub.pem").chmod(mode)
+    with caplog.at_level(logging.WARNING, keys.__name__):
+        keys.load_public(directory)
+    assert len(caplog.messages) == warned
+    assert all("chmod go-w" in message and "current.pub.pem" in message for message in caplog.messages)
+
+
+# --- roles ------------------------------------------------------------------------------------------------
+
+
+def test_only_the_roles_of_a_rotation_are_accepted(directory):
+    made = {role: keys.generate(directory, "EdDSA", role).kid for role in ("next", "current", "giftless")}
+    previous = keys.SigningKey.of(ed25519.Ed25519PrivateKey.generate()).public
+    keys.write_public(directory, "previous", previous)
+    assert list(keys.verification_keys(directory)) == [made["current"], made["next"], previous.kid]
+    assert {role: keys.load(directory, role).kid for role in made} == made
+
+
+def test_halves_of_different_keys_are_reported_in_each_role(directory):
+    keys.generate(directory, "EdDSA", "giftless")
+    write(directory / "giftless.pem", ed25519.Ed25519PrivateKey.generate())
+    with pytest.raises(UnusableKey, match=r"does not belong to .*giftless\.pub\.pem"):
+        keys.load(directory, "giftless")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize(("given", "expected"), [(0o600, 0o600), (0o640, 0o640), (0o664, 0o640)])
+def test_who_reads_the_current_key_can_read_the_next_one(directory, given, expected):
+    keys.generate(directory, "EdDSA")
+    os.chown(directory / "current.pem", 1234, 4321)
+    (directory / "current.pem").chmod(given)
+    keys.generate(directory, "EdDSA", "next")
+    for name in ("next.pem", "next.pub.pem"):
+        status = (directory / name).stat()
+        assert (status.st_uid, status.st_gid) == (1234, 4321)
+    assert mode(directory / "next.pem") == expected
+    assert mode(directory / "next.pub.pem") == 0o644
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_the_first_key_made_by_root_belongs_to_the_owner_of_the_directory(directory):
+    directory.mkdir(parents=True)
+    os.chown(directory, 1234, 4321)
+    keys.generate(directory, "EdDSA")
+    assert {path.stat().st_uid for path in directory.iterdir()} == {1234}
+
+
+# --- what others wrote ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa", "ed25519"])
+def test_keys_that_ssh_keygen_made(tmp_path, kind):
+    path = tmp_path / "jwt.key"
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", path], check=True)
+    assert b"OPENSSH PRIVATE KEY" in path.read_bytes()
+    key = keys.read_private(path)
+    assert keys.read_public(tmp_path / "jwt.key.pub").kid == key.kid
+    subprocess.run(["ssh-keygen", "-q", "-p", "-N", "a passphrase", "-f", path], check=True)
+    with pytest.raises(UnusableKey, match="encrypted"):
+        keys.read_private(path)
+
+
+def test_a_file_with_several_public_keys(tmp_path):
+    pair = [keys.SigningKey.of(ed25519.Ed25519PrivateKey.generate()).public for _ in range(3)]
+    openssh = pair[1].key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    path = tmp_path / "public.pem"
+    path.write_text(f"{pair[0].pem}\n# the next one\n{openssh.decode()} admin@host\n{pair[2].pem}")
+    assert [key.kid for key in keys.read_publics(path)] == [key.kid for key in pair]
+    with pytest.raises(UnusableKey, match="3 public keys"):
+        keys.read_public(path)
+    path.write_text(pair[0].pem + pair[1].pem[:-10])
+    with pytest.raises(UnusableKey, match="not a public key"):
+        keys.read_publics(path)
+    path.write_text(pair[0].pem * 17)
+    with pytest.raises(UnusableKey, match="more than 16"):
+        keys.read_publics(path)
 
 
 def test_neither_repr_nor_str_show_a_private_key(directory):
@@ -304,6 +410,7 @@ def test_a_jwk_gives_the_same_key_back_and_nothing_private(directory, algorithm)
     (jwk,) = keys.jwks([key.public])["keys"]
     assert public_key_of(jwk) == key.public.key
     assert (jwk["kid"], jwk["alg"], jwk["use"]) == (key.kid, algorithm, "sig")
+    assert keys.thumbprint(public_key_of(jwk)) == key.kid
     assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & set(jwk)
     assert json.loads(json.dumps(keys.jwks([]))) == {"keys": []}
 

@@ -50,6 +50,40 @@ def test_a_new_key_has_a_new_etag(app, without_key):
         assert app.get(url, headers={"If-None-Match": old}, status=200).headers["ETag"] != old
 
 
+@pytest.fixture
+def rotating(without_key):
+    """In the middle of a rotation, with a key for other purposes."""
+    for role, algorithm in (("current", "ES256"), ("next", "EdDSA"), ("giftless", "RS256")):
+        keys.generate(without_key, algorithm, role)
+    keys.write_public(without_key, "previous", keys.generate(without_key / "old", "ES256").public)
+    return without_key
+
+
+def test_all_keys_of_a_rotation_are_published_and_no_others(app, rotating):
+    jwks = app.get("/authz/jwks.json").json["keys"]
+    assert [jwk["kid"] for jwk in jwks] == list(keys.verification_keys(rotating))
+    assert [keys.thumbprint(public_key_of(jwk)) for jwk in jwks] == [jwk["kid"] for jwk in jwks]
+    assert len(jwks) == 3
+    other = keys.load(rotating, "giftless")
+    assert other.kid not in {jwk["kid"] for jwk in jwks}
+    assert load_pem_public_key(app.get("/authz/public_key").bytes) == keys.load(rotating).public.key
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_a_change_of_any_key_changes_the_etag(app, rotating, method):
+    client = app.test_client()
+    ask = getattr(client, method)
+    etags = [ask("/authz/jwks.json").headers["ETag"]]
+    for role in ("next", "previous"):
+        assert ask("/authz/jwks.json", headers={"If-None-Match": etags[-1]}).status_code == 304
+        keys.public_path(rotating, role).unlink()
+        response = ask("/authz/jwks.json", headers={"If-None-Match": etags[-1]})
+        assert response.status_code == 200
+        assert response.headers["Cache-Control"] == "public, max-age=300"
+        etags.append(response.headers["ETag"])
+    assert len(set(etags)) == 3
+
+
 def test_before_the_first_key(app, without_key):
     response = app.get("/authz/jwks.json")
     assert response.json == {"keys": []}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import string
 from datetime import datetime, timedelta, timezone
 from typing import Any, get_args
 from uuid import UUID
@@ -19,7 +20,7 @@ from ckanext.authz_service import keys, tokens
 from ckanext.authz_service.authorizer import AuthorizedScope
 from ckanext.authz_service.errors import InvalidToken, TokenProblem, TokenTooLarge, UnfaithfulScope
 from ckanext.authz_service.scope import Scope
-from tests.authz_service.jose import encode64, verified
+from tests.authz_service.jose import decode64, encode64, verified
 
 ISSUER = "https://data.example.org"
 AUDIENCE = "https://data.example.org/lfs"
@@ -285,6 +286,19 @@ def test_a_signature_is_needed():
     header, payload, signature = mint().token.split(".")
     assert refused(f"{header}.{payload}.") == "bad_signature"
     assert refused(f"{header}.{encode64(b'{}')}.{signature}") == "bad_signature"
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_a_token_has_one_text_only(part):
+    """Another text for the same bytes would be another token to whoever keeps tokens by their text."""
+    parts = mint().token.split(".")
+    for other in (parts[part] + "=", parts[part] + "\n", "!" + parts[part]):
+        assert refused(".".join([*parts[:part], other, *parts[part + 1 :]])) == "malformed"
+    if len(parts[part]) % 4:
+        alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+        last = alphabet[alphabet.index(parts[part][-1]) + 1]  # differs in the bits that no byte needs
+        assert decode64(parts[part][:-1] + last) == decode64(parts[part])
+        assert refused(".".join([*parts[:part], parts[part][:-1] + last, *parts[part + 1 :]])) == "malformed"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ def filled_in(portal: Portal, url: str, user: Any) -> dict[str, str]:
     """The fields of the form on the page, as a browser would send them."""
     page = BeautifulSoup(portal.get(url, user).body, "html.parser")
     (form,) = page.select("#dataset-edit, #resource-edit")
-    fields = {i["name"]: i.get("value", "") for i in form.select("input[name]") if i.get("type") != "file"}
+    inputs = [field for field in form.select("input[name]") if field.get("type") != "file"]
+    fields: Any = {field["name"]: field.get("value", "") for field in inputs}
     fields |= {area["name"]: area.get_text().strip() for area in form.select("textarea[name]")}
     for choice in form.select("select[name]"):
         option = choice.select_one("option[selected]") or choice.select_one("option")

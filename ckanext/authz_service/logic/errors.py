@@ -34,7 +34,7 @@ def as_ckan_errors(function: Callable[P, T]) -> Callable[P, T]:
             log.error("%s", error)
             raise tk.ObjectNotFound(
                 "This site has no usable key for signing tokens. Its administrator finds the reason in the "
-                "log; ckan authz keygen creates a key."
+                "log or with ckan authz check; ckan authz keygen creates a key."
             ) from error
         except LedgerError as error:
             log.error("%s", error, exc_info=error.__cause__)
