@@ -6,7 +6,7 @@ import ckantoolkit as tk
 from ckan import plugins
 
 from ckanext.authz_service.authorizer import Authzzie
-from ckanext.authz_service.bindings import dataset
+from ckanext.authz_service.bindings import dataset, organization, resource
 from ckanext.authz_service.interfaces import IAuthorizationBindings
 
 
@@ -21,4 +21,5 @@ class AuthzServicePlugin(plugins.SingletonPlugin):
     authz_bindings_are_defaults = True
 
     def register_authz_bindings(self, authorizer: Authzzie) -> None:
-        dataset.register(authorizer)
+        for binding in (organization, dataset, resource):
+            binding.register(authorizer)

@@ -88,10 +88,10 @@ def test_a_stranger_can_bring_defaults_that_others_override(order):
 def test_the_registry_is_built_once_and_anew_for_other_plugins():
     first = registry.authorizer()
     assert registry.authorizer() is first
-    assert first.entity_types == ("ds",)
+    assert first.entity_types == ("ds", "org", "res")
     plugins.load("Stranger")
     try:
-        assert registry.authorizer().entity_types == ("ds", "table")
+        assert registry.authorizer().entity_types == ("ds", "org", "res", "table")
     finally:
         plugins.unload("Stranger")
-    assert registry.authorizer().entity_types == ("ds",)
+    assert registry.authorizer().entity_types == ("ds", "org", "res")
