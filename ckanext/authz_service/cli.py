@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ckanext.authz_service import config, keys
-from ckanext.authz_service.errors import KeysError, MissingKey
+from ckanext.authz_service import config, explaining, keys
+from ckanext.authz_service.errors import KeysError, MissingKey, ScopeError
 
 __all__ = ["authz"]
 
@@ -38,3 +38,18 @@ def keygen(algorithm: str) -> None:
     click.echo(f"private key: {keys.private_path(directory)}  (only CKAN may read it)")
     click.echo(f"public key:  {keys.public_path(directory)}  (for servers that check tokens)")
     click.echo(f"kid:         {key.kid}")
+
+
+@authz.command()
+@click.argument("user")
+@click.argument("scope")
+def explain(user: str, scope: str) -> None:
+    """Say which check grants or refuses what SCOPE asks for.
+
+    USER is a name or id, or "-" for anonymous callers. No token is made.
+    """
+    try:
+        for line in explaining.explain(user, scope):
+            click.echo(line)
+    except (ScopeError, explaining.UnknownUser) as error:
+        raise click.ClickException(str(error)) from error
