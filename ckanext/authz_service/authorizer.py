@@ -123,11 +123,11 @@ class Authzzie:
     ) -> None:
         """Let ``authorizer`` answer for these actions of the type.
 
-        actions: None means every action it returns. (A None among names is ignored.)
-        subscopes: parts of the entity that it answers for; None stands for the entity as a whole, which is
-            also the default.
-        append: False replaces whoever answered for these actions before, so that a plugin can override the
-            defaults; True grants what either grants.
+        :param actions: None means every action it returns. (A None among names is ignored.)
+        :param subscopes: parts of the entity that it answers for; None stands for the entity as a whole, which
+            is also the default.
+        :param append: False replaces whoever answered for these actions before, so that a plugin can override
+            the defaults; True grants what either grants.
 
         It is believed for the actions it is bound to and no others: overriding one action of a type is not
         undone by the old authorizer that still serves the other actions.
