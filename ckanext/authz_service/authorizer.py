@@ -124,8 +124,8 @@ class Authzzie:
         """Let ``authorizer`` answer for these actions of the type.
 
         :param actions: None means every action it returns. (A None among names is ignored.)
-        :param subscopes: parts of the entity that it answers for; None stands for the entity as a whole, which
-            is also the default.
+        :param subscopes: parts of the entity that it answers for; None stands for the entity as a whole,
+            which is also the default.
         :param append: False replaces whoever answered for these actions before, so that a plugin can override
             the defaults; True grants what either grants.
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import ckantoolkit as tk
 import pytest
-from ckan import authz
+from ckan import authz, plugins
+from ckan.lib.plugins import DefaultPermissionLabels
 from ckan.tests import factories, helpers
 
 from ckanext.authz_service.bindings import dataset as dataset_binding
@@ -116,6 +117,33 @@ def test_one_dataset_that_ckan_refuses_is_enough_to_refuse_all(monkeypatch):
     )
     assert actions(names["editor"], f"{organization['name']}/*") == "create,list,read"
     assert actions(names["editor"], f"{organization['name']}/{datasets[0]['name']}") == EDIT
+
+
+class Embargo(plugins.SingletonPlugin, DefaultPermissionLabels):
+    """Only sysadmins read datasets under embargo, whatever the roles."""
+
+    plugins.implements(plugins.IPermissionLabels)
+
+    def get_dataset_labels(self, dataset_obj):
+        if dataset_obj.version == "embargo":
+            return ["embargo"]
+        return super().get_dataset_labels(dataset_obj)
+
+
+def test_permission_labels_are_honoured(provide_plugin):
+    provide_plugin("Embargo", Embargo)
+    organization, names = people()
+    dataset = factories.Dataset(owner_org=organization["id"], version="embargo")
+    factories.Dataset(owner_org=organization["id"])
+    plugins.load("Embargo")
+    try:
+        for role in ROLES:
+            expected = [f"ds:{dataset['id']}:read"] if role == "sysadmin" else []
+            assert granted(names[role], f"ds:{dataset['id']}:read") == expected
+        assert granted(names["member"], f"ds:{organization['name']}/*:read") == []
+    finally:
+        plugins.unload("Embargo")
+    assert granted(names["member"], f"ds:{organization['name']}/*:read")
 
 
 def test_a_role_that_ckan_makes_less_of_is_worth_less(monkeypatch):
