@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 #: Does the work once and tells how long it took, in seconds.
 Contender = Callable[[], float]
@@ -18,10 +18,14 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Case:
-    """One line of a figure: for each contender its seconds, in the order of the rounds."""
+    """One line of a figure: for each contender its seconds, in the order of the rounds.
+
+    ``counts`` are further numbers about each contender, each with a name that becomes a column.
+    """
 
     name: str
     seconds: Mapping[str, list[float]]
+    counts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

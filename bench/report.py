@@ -29,19 +29,24 @@ def summed_up(case: Case, figure: Figure, chance: random.Random) -> dict[str, An
         if name != figure.peer:
             found = asdict(ratio(seconds, peer, chance))
             contenders[name]["ratio"] = {bound: round(value, 3) for bound, value in found.items()}
+        if name in case.counts:
+            contenders[name]["counts"] = dict(case.counts[name])
     reached = contenders[figure.ours]["ratio"]["value"] <= figure.goal
     return {"case": case.name, "goal reached": reached, "contenders": contenders}
 
 
 def table(cases: list[dict[str, Any]]) -> str:
-    rows = [HEAD]
+    everything = [found for case in cases for found in case["contenders"].values()]
+    counts = list(dict.fromkeys(name for found in everything for name in found.get("counts", {})))
+    rows = [(*HEAD, *counts)]
     for case in cases:
         title = case["case"]
         for name, found in case["contenders"].items():
             times = [f"{found[key]:.1f} ms" for key in ("min ms", "median ms", "p95 ms")]
-            rows.append((title, name, *times, *_shown(found.get("ratio"))))
+            numbers = (f"{found['counts'][key]:g}" if "counts" in found else "" for key in counts)
+            rows.append((title, name, *times, *_shown(found.get("ratio")), *numbers))
             title = ""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
         # Names to the left, numbers to the right.

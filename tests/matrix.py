@@ -33,6 +33,9 @@ WRITE: Whom = dict.fromkeys(STATES, WRITERS)
 READ_FILES: Whom = {**READ, "deleted": frozenset()}
 WRITE_FILES: Whom = {**WRITE, "deleted": frozenset()}
 ALWAYS: Whom = dict.fromkeys(STATES, EVERYBODY)
+LOGGED_IN: Whom = dict.fromkeys(STATES, EVERYBODY - {"anonymous"})
+ADMINS: Whom = dict.fromkeys(STATES, frozenset({"admin", "sysadmin"}))
+SYSADMINS: Whom = dict.fromkeys(STATES, frozenset({"sysadmin"}))
 
 # How an action ends. A refusal must not tell who may not read the dataset that it exists.
 ANSWERED = "answered"
@@ -73,7 +76,14 @@ def _asks_for(case: str, scope: str, whom: Whom) -> Row:
     """A token is never refused; it is empty where nothing may be done."""
     return Row(
         "authz_authorize",
-        lambda dataset: {"scopes": scope.format(org=dataset["organization"]["name"], name=dataset["name"])},
+        lambda dataset: {
+            "scopes": scope.format(
+                org=dataset["organization"]["name"],
+                name=dataset["name"],
+                id=dataset["id"],
+                resource=dataset["resources"][0]["id"],
+            )
+        },
         whom,
         readers_are_told=NOTHING_GRANTED,
         others_are_told=NOTHING_GRANTED,
@@ -101,9 +111,35 @@ TABLE = [
     _about_a_user("authz_token_revoke", "of somebody else", _new_user, frozenset({"sysadmin"})),
     _asks_for("to read metadata", "ds:{name}:read", READ),
     _asks_for("to change metadata", "ds:{name}:update", WRITE),
+    _asks_for("to patch metadata", "ds:{org}/{name}:patch", WRITE),
+    _asks_for("to delete", "ds:{id}:delete", WRITE),
+    _asks_for("to purge", "ds:{id}:purge", SYSADMINS),
+    _asks_for("to bring datasets", "ds:{org}/:create", WRITE),
+    _asks_for("to list datasets", "ds:{org}/:list", ALWAYS),
+    _asks_for("to read all datasets", "ds:{org}/*:read", dict.fromkeys(STATES, INSIDERS)),
+    _asks_for("to change all datasets", "ds:{org}/*:update", WRITE),
+    _asks_for("to purge all datasets", "ds:{org}/*:purge", SYSADMINS),
+    _asks_for("to read every dataset", "ds:*:read", SYSADMINS),
+    _asks_for("to read the organisation", "org:{org}:read", ALWAYS),
+    _asks_for("to change the organisation", "org:{org}:update", ADMINS),
+    _asks_for("to patch the organisation", "org:{org}:patch", ADMINS),
+    _asks_for("to delete the organisation", "org:{org}:delete", ADMINS),
+    _asks_for("to purge the organisation", "org:{org}:purge", SYSADMINS),
+    _asks_for("to list organisations", "org:*:list", ALWAYS),
+    _asks_for("to create organisations", "org:*:create", LOGGED_IN),
+    _asks_for("to read a resource", "res:{resource}:read", READ),
+    _asks_for("to read a resource in its place", "res:{org}/{name}/{resource}:read", READ),
+    _asks_for("to change a resource", "res:{resource}:update", WRITE),
+    _asks_for("to patch a resource", "res:{org}/{id}/{resource}:patch", WRITE),
+    _asks_for("to delete a resource", "res:{resource}:delete", WRITE),
+    _asks_for("to bring resources", "res:{org}/{name}/:create", WRITE),
+    _asks_for("to read all resources", "res:{org}/{name}/*:read", READ),
+    _asks_for("to change all resources", "res:{org}/{name}/*:update", WRITE),
+    _asks_for("to read every resource", "res:*:read", SYSADMINS),
     # external_storage
     _asks_for("to read files", "obj:{org}/{name}/*:read", READ_FILES),
     _asks_for("to bring files", "obj:{org}/{name}/*:write", WRITE_FILES),
+    _asks_for("to bring files, as older clients ask", "obj:ckan/{id}/*:update", WRITE_FILES),
     # versioning
     Row("dataset_revision_list", lambda dataset: {"id": dataset["id"]}, READ),
     Row("dataset_revision_show", lambda dataset: {"id": dataset["name"], "ref": "head"}, READ),
@@ -156,7 +192,11 @@ def make_site() -> Site:
         "draft": {"state": "draft"},
         "deleted": {"state": "deleted"},
     }
-    datasets = {state: factories.Dataset(owner_org=organization["id"], **fields[state]) for state in STATES}
+    resources = [{"url": "https://example.org/table.csv"}]
+    datasets = {
+        state: factories.Dataset(owner_org=organization["id"], resources=resources, **fields[state])
+        for state in STATES
+    }
     assert {state: (d["state"], d["private"]) for state, d in datasets.items()} == {
         "public": ("active", False),
         "private": ("active", True),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ckanext.authz_service import checks, config, key_commands, keys, token_commands
-from ckanext.authz_service.errors import KeysError, MissingKey
+from ckanext.authz_service import checks, config, explaining, key_commands, keys, token_commands
+from ckanext.authz_service.errors import KeysError, MissingKey, ScopeError
 
 __all__ = ["authz"]
 
@@ -67,3 +67,18 @@ def check() -> None:
             click.echo(f"  - {problem}")
     if found:
         raise click.ClickException(f"{found} {'problem' if found == 1 else 'problems'} found.")
+
+
+@authz.command()
+@click.argument("user")
+@click.argument("scope")
+def explain(user: str, scope: str) -> None:
+    """Say which check grants or refuses what SCOPE asks for.
+
+    USER is a name or id, or "-" for anonymous callers. No token is made.
+    """
+    try:
+        for line in explaining.explain(user, scope):
+            click.echo(line)
+    except (ScopeError, explaining.UnknownUser) as error:
+        raise click.ClickException(str(error)) from error

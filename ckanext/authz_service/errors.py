@@ -204,7 +204,8 @@ class TokenTooLarge(AuthzError):
     def __init__(self, size: int, limit: int, scopes: int):
         super().__init__(
             f"A token with these {scopes} scopes would have {size} bytes; verifiers accept up to {limit}. "
-            "Nothing was issued. Ask for fewer scopes at a time."
+            "Nothing was issued. Ask for fewer scopes at a time, or by the ids of datasets (ds:<id>:read): "
+            "a scope with a name carries the id as well."
         )
         self.size = size
         self.limit = limit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from ckan.types import Context
 
@@ -47,13 +47,15 @@ def issue(context: Context, scopes: Sequence[Scope], lifetime: int | None = None
     Raises ScopeError (MixedAudiences, UnknownEntityType, UnknownSubscope, MalformedScope), TokenTooLarge,
     KeysError, LedgerError, and NotAuthorized for an account that is not active.
     """
-    audience = _audience(scopes)
-    user = permissions.active_user(context)
-    asking = cast(Context, {"user": user.name if user else "", "auth_user_obj": user})
     authorizer = registry.authorizer()
-    # Each authorizer gets a context of its own: what one leaves in it must not reach the next.
+    audience = _audience([authorizer.original_type(scope.entity_type) for scope in scopes])
+    user = permissions.active_user(context)
+    # Many scopes, few datasets: CKAN is asked each question once per request.
+    memory = permissions.Memory()
+    # Each scope gets a context of its own: what an authorizer leaves in it must not reach the next.
     answers = [
-        authorizer.grant(scope, context=permissions.fresh_context(asking)) for scope in dict.fromkeys(scopes)
+        authorizer.grant(scope, context=permissions.context_for(user, memory))
+        for scope in dict.fromkeys(scopes)
     ]
     granted = list(dict.fromkeys(answer for answer in answers if answer is not None))
     return Issued(
@@ -64,9 +66,9 @@ def issue(context: Context, scopes: Sequence[Scope], lifetime: int | None = None
     )
 
 
-def _audience(scopes: Sequence[Scope]) -> str | None:
+def _audience(entity_types: Sequence[str]) -> str | None:
     # Chosen here, never by the caller: a token for one server must not open another.
-    types = {scope.entity_type for scope in scopes}
+    types = set(entity_types)
     if config.LFS_ENTITY_TYPE not in types:
         return config.audience()
     if len(types) > 1:

@@ -1,12 +1,68 @@
-"""Asking CKAN what a user may do: the only source of permission for every binding."""
+"""Asking CKAN what a user may do: the only source of permission for every binding.
+
+One request may hold many scopes about few datasets. Its context carries a `Memory`, so that CKAN is asked
+each question once, still with a fresh context per question.
+"""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import ckantoolkit as tk
-from ckan import model
+from ckan import authz, model
 from ckan.types import Context
+
+T = TypeVar("T")
+
+_MEMORY = "authz_service_memory"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question to an auth function of CKAN. ``reason`` is why it was refused, in CKAN's words or ours."""
+
+    action: str
+    data: Mapping[str, Any]
+    allowed: bool
+    reason: str = ""
+
+
+@dataclass
+class Memory:
+    """What has been asked and found in one request. It must not outlive the request: permissions change.
+
+    ``steps`` tells it in order, for people: checks, and sentences about what was looked up.
+    """
+
+    steps: list[Check | str] = field(default_factory=list)
+    found: dict[Hashable, Any] = field(default_factory=dict)
+
+
+def context_for(user: model.User | None, memory: Memory) -> Context:
+    """A new context for the authorizers: this user (None: anonymous), and what the request knows already."""
+    found: dict[str, Any] = {"user": user.name if user else "", _MEMORY: memory}
+    if user:
+        found["auth_user_obj"] = user
+    return cast(Context, found)
+
+
+def once(context: Context, key: Hashable, find: Callable[[], T]) -> T:
+    """``find()``, or what it returned before for this key in the same request."""
+    memory = _memory(context)
+    if memory is None:
+        return find()
+    if key not in memory.found:
+        memory.found[key] = find()
+    return memory.found[key]
+
+
+def note(context: Context, sentence: str) -> None:
+    """Say why something was found or not; ``ckan authz explain`` shows it."""
+    memory = _memory(context)
+    if memory is not None:
+        memory.steps.append(sentence)
 
 
 def fresh_context(context: Context) -> Context:
@@ -31,11 +87,46 @@ def allowed(action: str, context: Context, data_dict: dict[str, Any] | None = No
 
     Raises ValueError if no such auth function exists.
     """
+    data = dict(data_dict or {})
+    asking = fresh_context(context)
+    key = ("check", asking.get("user"), action, tuple(sorted(data.items())))
     try:
-        tk.check_access(action, fresh_context(context), dict(data_dict or {}))
-    except (tk.NotAuthorized, tk.ObjectNotFound):
+        hash(key)
+    except TypeError:  # a list among the data
+        return _check(action, asking, data, context)
+    return once(context, key, lambda: _check(action, asking, data, context))
+
+
+def _check(action: str, asking: Context, data: dict[str, Any], context: Context) -> bool:
+    refused = ""
+    try:
+        tk.check_access(action, asking, dict(data))
+    except tk.NotAuthorized as error:
+        refused = str(error) or "CKAN gives no reason"
+    except tk.ObjectNotFound:
+        refused = "there is no such object"
+    memory = _memory(context)
+    if memory is not None:
+        memory.steps.append(Check(action, data, not refused, refused))
+    return not refused
+
+
+def allowed_everywhere(action: str, context: Context) -> bool:
+    """Whether CKAN lets the caller's user do this with whatever there is and will be.
+
+    That is said of sysadmins only, and not of them where an auth function looks at sysadmins like at anybody
+    else (``auth_sysadmins_check``).
+    """
+    function = authz._AuthFunctions.get(action)
+    if getattr(function, "auth_sysadmins_check", False):
+        note(context, f"{action} looks at sysadmins too, so nobody is granted it for everything at once")
         return False
-    return True
+    return allowed("sysadmin", context)
+
+
+def _memory(context: Context) -> Memory | None:
+    found = context.get(_MEMORY)
+    return found if isinstance(found, Memory) else None
 
 
 def active_user(context: Context) -> model.User | None:

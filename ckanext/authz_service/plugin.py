@@ -9,7 +9,7 @@ from ckan import plugins
 
 from ckanext.authz_service import deactivation
 from ckanext.authz_service.authorizer import Authzzie
-from ckanext.authz_service.bindings import dataset
+from ckanext.authz_service.bindings import dataset, organization, resource
 from ckanext.authz_service.interfaces import IAuthorizationBindings
 
 
@@ -32,4 +32,5 @@ class AuthzServicePlugin(plugins.SingletonPlugin):
         deactivation.watch()
 
     def register_authz_bindings(self, authorizer: Authzzie) -> None:
-        dataset.register(authorizer)
+        for binding in (organization, dataset, resource):
+            binding.register(authorizer)

@@ -2,8 +2,8 @@
 
 Claims: ``iss``, ``sub`` (user id; absent for anonymous users), ``preferred_username``, ``name``, ``email``
 (if wanted), ``iat``, ``nbf``, ``exp`` (whole seconds), ``jti``, ``scopes`` (a string for one scope, a list
-for several), ``refs`` (scope → dataset id) and ``aud``, which is absent when the token is for whoever trusts
-the issuer.
+for several), ``refs`` (scope → dataset id, unless the scope's ref is that id) and ``aud``, which is absent
+when the token is for whoever trusts the issuer.
 
 ``scopes`` is never a list joined by blanks: a consumer that takes the claim as one scope would read something
 that nobody granted.
@@ -61,7 +61,7 @@ class VerifiedToken:
     """What a token proves.
 
     ``user_id`` and ``user_name`` are None for an anonymous user. ``refs`` maps the text of each scope that is
-    about one dataset to that dataset's id. ``expires_at`` is in UTC.
+    about one dataset to that dataset's id, unless the scope's ref is that id. ``expires_at`` is in UTC.
     """
 
     user_id: str | None
@@ -191,6 +191,10 @@ def _faithful_text(scope: Scope) -> str:
 
 
 def _refs(authorized: Sequence[AuthorizedScope]) -> dict[str, str]:
+    """Scope → dataset id, for the scopes that name their dataset in another way than by its id alone.
+
+    Repeating the id for ``ds:<id>:…`` would say nothing and take more room than the scope itself.
+    """
     refs: dict[str, str] = {}
     for item in authorized:
         if item.dataset_id is None:
@@ -198,7 +202,8 @@ def _refs(authorized: Sequence[AuthorizedScope]) -> dict[str, str]:
         text = str(item.scope)
         if refs.setdefault(text, item.dataset_id) != item.dataset_id:
             raise UnfaithfulScope(text, "it was granted for two different datasets")
-    return refs
+    named_by_id = {str(item.scope) for item in authorized if item.scope.entity_id == item.dataset_id}
+    return {text: dataset_id for text, dataset_id in refs.items() if text not in named_by_id}
 
 
 # --- verifying --------------------------------------------------------------------------------------------

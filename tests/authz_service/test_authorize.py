@@ -151,7 +151,7 @@ def test_at_most_a_hundred_scopes(scope):
 
 def test_a_token_that_would_be_too_large_is_an_error():
     user = factories.User()
-    names = [factories.Dataset(user=user)["id"] for _ in range(2)]
+    names = [factories.Dataset(user=user)["name"] for _ in range(2)]
     many = [
         f"ds:{name}:{subscope}:{action}"
         for name in names

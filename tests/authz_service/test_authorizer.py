@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ckanext.authz_service.authorizer import AuthorizedScope, Authzzie, Granted
+from ckanext.authz_service.authorizer import Answer, AuthorizedScope, Authzzie, Granted
 from ckanext.authz_service.errors import BindingError, MalformedScope, UnknownEntityType, UnknownSubscope
 from ckanext.authz_service.scope import Scope
 
@@ -101,8 +103,11 @@ def test_unknown_types_and_subscopes_are_errors_that_list_the_known(authorizer):
 
 def test_asking_adds_nothing_to_the_registry(authorizer):
     authorizer.register_authorizer("ds", grants("read"), actions=["read"])
+    authorizer.register_type_alias("dataset", "ds")
+    authorizer.register_scope_normalizer("ds", lambda requested, granted: granted)
     before = repr(authorizer.__dict__)
     for number in range(100):
+        granted(authorizer, f"dataset:foo{number}:read,action{number}")
         granted(authorizer, f"ds:foo:action{number}")
         with pytest.raises(UnknownSubscope):
             granted(authorizer, f"ds:foo:sub{number}:read")
@@ -242,8 +247,11 @@ names = ["read", "update", "delete", "purge", "list"]
 for name in names:
     authorizer.register_authorizer("obj", lambda name=name, **ref: Granted({name}, "id"), actions={name})
     authorizer.register_action_alias(name + "-alias", name, "obj")
+authorizer.register_type_alias("file", "obj")
+authorizer.register_scope_normalizer("obj", lambda asked, given: given)
 asked = Scope("obj", "x", {name + "-alias" for name in names} | {"read"})
 print(authorizer.authorize_scope(asked), authorizer.authorize_scope(Scope("obj", "x")))
+print(authorizer.entity_types, list(authorizer.actions_of(asked)))
 """
     answers = set()
     for seed in ("0", "1", "2"):
@@ -255,7 +263,119 @@ print(authorizer.authorize_scope(asked), authorizer.authorize_scope(Scope("obj",
     assert answers == {
         "obj:x:delete-alias,list-alias,purge-alias,read,read-alias,update-alias "
         "obj:x:delete,delete-alias,list,list-alias,purge,purge-alias,read,read-alias,update,update-alias\n"
+        "('file', 'obj') ['delete', 'delete-alias', 'list', 'list-alias', 'purge', 'purge-alias', 'read', "
+        "'read-alias', 'update', 'update-alias']\n"
     }
+
+
+# --- aliases of types --------------------------------------------------------------------------------------
+
+
+def test_an_alias_of_a_type_is_answered_like_the_type_and_keeps_its_name(authorizer):
+    authorizer.register_type_alias("dataset", "ds")  # before the type: the order does not matter
+    authorizer.register_authorizer("ds", grants("read", "update", dataset="id-1"), actions=["read", "update"])
+    authorizer.register_entity_ref_parser("ds", lambda ref: {"id": ref})
+    authorizer.register_action_alias("look", "read", "ds")
+    authorizer.register_scope_normalizer(
+        "ds", lambda asked, given: given.with_actions(given.actions - {"update"})
+    )
+    assert authorizer.grant(Scope("dataset", "foo")) == AuthorizedScope(
+        Scope("dataset", "foo", ["look", "read"]), "id-1"
+    )
+    assert granted(authorizer, "ds:foo") == "ds:foo:look,read"
+    assert authorizer.original_type("dataset") == "ds"
+    assert authorizer.original_type("unknown") == "unknown"
+
+
+def test_errors_about_an_alias_speak_of_what_was_asked(authorizer):
+    authorizer.register_type_alias("dataset", "ds")
+    with pytest.raises(UnknownEntityType, match=r"'dataset'.*Known types: none"):
+        granted(authorizer, "dataset:foo:read")
+    authorizer.register_authorizer("ds", grants("read"), actions=["read"])
+    with pytest.raises(UnknownEntityType, match="Known types: dataset, ds"):
+        granted(authorizer, "database:foo:read")
+    with pytest.raises(UnknownSubscope, match="'dataset:foo:data:read'"):
+        granted(authorizer, "dataset:foo:data:read")
+
+
+REGISTRATIONS = [
+    lambda authorizer: authorizer.register_authorizer("dataset", grants("read"), actions=["read"]),
+    lambda authorizer: authorizer.register_entity_ref_parser("dataset", lambda ref: {}),
+    lambda authorizer: authorizer.register_action_alias("look", "read", "dataset"),
+    lambda authorizer: authorizer.register_scope_normalizer("dataset", lambda asked, given: given, "data"),
+    lambda authorizer: authorizer.register_type_alias("again", "dataset"),
+    lambda authorizer: authorizer.register_type_alias("ds", "other"),
+]
+
+
+@pytest.mark.parametrize("other", REGISTRATIONS)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_type_is_an_alias_or_has_bindings_in_whatever_order(authorizer, other, first):
+    steps = [lambda authorizer: authorizer.register_type_alias("dataset", "ds"), other]
+    steps = steps if first else steps[::-1]
+    steps[0](authorizer)
+    with pytest.raises(BindingError):
+        steps[1](authorizer)
+
+
+@pytest.mark.parametrize("pair", [("ds", "ds"), ("DS", "ds"), ("dataset", "d s")])
+def test_an_alias_of_a_type_that_means_nothing(authorizer, pair):
+    with pytest.raises(BindingError):
+        authorizer.register_type_alias(*pair)
+
+
+def test_the_later_alias_of_a_type_counts(authorizer):
+    authorizer.register_authorizer("ds", grants("read"), actions=["read"])
+    authorizer.register_authorizer("other", grants("list"), actions=["list"])
+    authorizer.register_type_alias("dataset", "ds")
+    authorizer.register_type_alias("dataset", "other")
+    assert granted(authorizer, "dataset:x") == "dataset:x:list"
+
+
+# --- who answered ------------------------------------------------------------------------------------------
+
+
+def test_each_authorizers_answer_by_itself(authorizer):
+    reads, updates = grants("read", "purge", dataset="id-1"), grants()
+    authorizer.register_authorizer("ds", updates, actions=["update"])
+    authorizer.register_authorizer("ds", reads, actions=["read"])
+    assert authorizer.answers(Scope("ds", "foo")) == [
+        Answer(reads, frozenset({"read"}), "id-1"),
+        Answer(updates, frozenset(), None),
+    ]
+    assert authorizer.answers(Scope("ds", "foo", ["nonsense"])) == []
+
+
+def test_the_known_actions(with_alias):
+    known = {"read": "read", "update": "update", "write": "update"}
+    assert with_alias.actions_of(Scope("obj", "x", ["nonsense"])) == known
+
+
+# --- whatever is registered and asked ----------------------------------------------------------------------
+
+few_names = st.sampled_from(["read", "update", "list", "a", "b"])
+some = st.frozensets(few_names, max_size=4)
+
+
+@given(
+    bound=st.lists(
+        st.tuples(st.none() | st.frozensets(few_names, min_size=1), some, st.booleans()), min_size=1
+    ),
+    asked=st.none() | st.frozensets(few_names, min_size=1),
+)
+def test_what_is_granted_was_asked_for_and_answered_and_reads_back(bound, asked):
+    authorizer = Authzzie()
+    for actions, answer, append in bound:
+        authorizer.register_authorizer("ds", grants(*answer), actions=actions, append=append)
+    authorized = authorizer.grant(Scope("ds", "foo", asked))
+    if authorized is None:
+        return
+    scope = authorized.scope
+    assert scope.actions
+    assert asked is None or scope.actions <= asked
+    assert scope.actions <= {action for _, answer, _ in bound for action in answer}
+    assert (scope.entity_type, scope.entity_id, scope.subscope) == ("ds", "foo", None)
+    assert Scope.from_string(str(scope)) == scope
 
 
 # --- mistakes of plugins -----------------------------------------------------------------------------------

@@ -6,7 +6,15 @@ import pytest
 from ckan import model
 from ckan.tests import factories
 
-from ckanext.authz_service.permissions import active_user, allowed, fresh_context
+from ckanext.authz_service.permissions import (
+    Check,
+    Memory,
+    active_user,
+    allowed,
+    context_for,
+    fresh_context,
+    once,
+)
 from tests.authz_service.site import account
 
 pytestmark = pytest.mark.usefixtures("with_plugins")
@@ -48,6 +56,44 @@ def test_a_check_looks_at_the_user_of_the_context_and_at_nothing_else_in_it():
     ]
     for context in dirty:
         assert not allowed("package_show", context, {"id": private["id"]}), context
+
+
+def test_within_one_memory_each_question_is_asked_once():
+    private = factories.Dataset(owner_org=factories.Organization()["id"], private=True)
+    memory = Memory()
+    user = account(factories.User())
+    for _ in range(3):
+        context = context_for(user, memory)
+        assert not allowed("package_show", context, {"id": private["id"]})
+        assert not allowed("package_show", context, {"id": "unknown"})
+        assert allowed("package_list", context)
+        assert set(context) == {"user", "auth_user_obj", "authz_service_memory"}
+    assert [(step.action, step.allowed) for step in memory.steps if isinstance(step, Check)] == [
+        ("package_show", False),
+        ("package_show", False),
+        ("package_list", True),
+    ]
+    assert allowed("package_show", context_for(account(factories.Sysadmin()), memory), {"id": private["id"]})
+    assert not allowed("package_show", context_for(None, memory), {"id": private["id"]})
+
+
+def test_what_cannot_be_remembered_is_asked_each_time():
+    memory = Memory()
+    groups = [factories.Group()["id"]]
+    for _ in range(2):
+        assert not allowed("package_create", context_for(None, memory), {"groups": groups})
+    assert len(memory.steps) == 2
+
+
+def test_looked_up_once_within_a_memory_and_each_time_without():
+    found: list[int] = []
+    context = context_for(None, Memory())
+    for _ in range(2):
+        assert once(context, "key", lambda: found.append(1)) is None
+    assert len(found) == 1
+    for _ in range(2):
+        once({"user": ""}, "key", lambda: found.append(1))  # type: ignore[typeddict-item]
+    assert len(found) == 3
 
 
 def test_neither_argument_is_changed():

@@ -6,7 +6,7 @@ import json
 import string
 from datetime import datetime, timedelta, timezone
 from typing import Any, get_args
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import jwt
 import pytest
@@ -119,6 +119,25 @@ def test_a_single_scope_is_text_and_an_anonymous_token_has_no_subject():
     assert claims["scopes"] == "obj:ns/foo/*:read,update"
 
 
+def test_a_dataset_that_a_scope_names_by_its_id_is_not_named_twice():
+    by_id = AuthorizedScope(Scope("ds", "id-of-foo", ["read"]), "id-of-foo")
+    _, claims = verified(mint(by_id, READ).token, keys.jwks([KEY.public]))
+    assert claims["scopes"] == ["ds:id-of-foo:read", "ds:foo:read"]
+    assert claims["refs"] == {"ds:foo:read": "id-of-foo"}
+    _, claims = verified(mint(by_id).token, keys.jwks([KEY.public]))
+    assert "refs" not in claims
+
+
+@pytest.mark.parametrize("algorithm", KEYS)
+def test_a_hundred_datasets_by_id_fit_into_a_token(algorithm):
+    ids = [str(uuid4()) for _ in range(100)]
+    many = [AuthorizedScope(Scope("ds", dataset_id, ["read"]), dataset_id) for dataset_id in ids]
+    minted = mint(*many, key=KEYS[algorithm])
+    assert len(minted.token) <= tokens.MAX_BYTES
+    _, claims = verified(minted.token, keys.jwks([KEYS[algorithm].public]))
+    assert len(claims["scopes"]) == 100
+
+
 def test_the_same_scope_twice_is_one():
     _, claims = verified(mint(READ, READ).token, keys.jwks([KEY.public]))
     assert claims["scopes"] == "ds:foo:read"
@@ -160,6 +179,7 @@ class Smuggler(Scope):
         [AuthorizedScope(Wider("ds", "foo", ["read"]))],
         [AuthorizedScope(Smuggler("ds", "foo", ["read"]))],
         [READ, AuthorizedScope(READ.scope, "id-of-another")],
+        [READ, AuthorizedScope(READ.scope, READ.scope.entity_id)],
     ],
 )
 def test_what_does_not_read_back_as_it_was_granted_is_not_signed(authorized):

@@ -34,6 +34,16 @@ def test_times_are_in_milliseconds_and_ratios_to_the_peer():
     assert "ratio" not in contenders["peer"]
 
 
+def test_further_numbers_are_columns():
+    case = Case("a", {"peer": [0.05], "ours": [0.05]}, {"ours": {"per second": 20.5, "SQL": 7}})
+    found = report.summed_up(case, FIGURE, random.Random(1))
+    assert found["contenders"]["ours"]["counts"] == {"per second": 20.5, "SQL": 7}
+    head, peer, ours = report.table([found]).splitlines()
+    assert head.endswith("95 % interval  per second  SQL")
+    assert ours.endswith("20.5    7")
+    assert peer.endswith("1")
+
+
 def test_the_file_and_the_table_beside_it_say_the_same(tmp_path: Path):
     result = {"figure": "saving", "cases": [summed_up(0.054)]}
     path = report.write(tmp_path / "new", "saving", result)

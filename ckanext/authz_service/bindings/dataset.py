@@ -1,14 +1,15 @@
 """``ds:`` scopes: what CKAN lets a user do with datasets.
 
 - ``<dataset>``: one dataset, by name or id. CKAN's auth function for each action decides.
-- ``<org>/<dataset>``: the same, and the dataset must be in that organisation.
+- ``<org>/<dataset>``: the same, and the dataset must be in that organisation, or in none if that is ``-``.
 - ``<org>/``: the organisation as a place for datasets. ``create`` and ``list``, as CKAN allows them.
-- ``<org>/*``: that, and every dataset in it, which only sysadmins are granted.
+- ``<org>/*``: that, and every dataset in it.
 - ``*``, or no ref: every dataset of the site, which only sysadmins are granted.
 
-No auth function of CKAN speaks about all datasets of an organisation, present and future, and asking about
-each present one would cost as many checks as there are datasets. So everybody else asks for the datasets that
-are meant.
+No auth function of CKAN speaks about all datasets of an organisation. So, except for sysadmins, ``<org>/*``
+is granted for an action if CKAN allows it for each dataset that is in the organisation now, whatever its
+state, and if CKAN counts the user among those who may do it there at all: datasets that come later will be as
+open to them. Everybody else, and whoever asks about a large organisation, names the datasets that are meant.
 
 The subscopes ``data`` and ``metadata`` follow the dataset: CKAN has no separate permissions for them.
 """
@@ -17,11 +18,16 @@ from __future__ import annotations
 
 from functools import partial
 
-from ckan import model
+import ckantoolkit as tk
+from ckan import authz, model
 from ckan.types import Context
 
 from ckanext.authz_service.authorizer import Authzzie, Granted
-from ckanext.authz_service.permissions import allowed
+from ckanext.authz_service.bindings import entities
+from ckanext.authz_service.permissions import allowed, allowed_everywhere, fresh_context, note, once
+
+MAX_IN_ORGANIZATION = 100
+"""Datasets of an organisation up to which ``<org>/*`` asks CKAN about each."""
 
 # Action → the auth function that decides about it for one dataset.
 _CHECKS = {
@@ -30,6 +36,13 @@ _CHECKS = {
     "patch": "package_patch",
     "delete": "package_delete",
     "purge": "dataset_purge",
+}
+# Action → the permission in an organisation that CKAN gives it by; purging is for sysadmins.
+_STANDING = {
+    "read": "read",
+    "update": "update_dataset",
+    "patch": "update_dataset",
+    "delete": "update_dataset",
 }
 _NOTHING = Granted(())
 
@@ -57,44 +70,93 @@ def parse_ref(ref: str) -> dict[str, str | None]:
 
 
 def _authorize(action: str, id: str | None, organization_id: str | None, context: Context) -> Granted:
-    if id == "*" or id is None:
-        if organization_id is None:
-            granted = _is_sysadmin(context)
-        else:
-            granted = _in_organization(action, organization_id, id == "*", context)
-        return Granted([action]) if granted else _NOTHING
-    return _on_dataset(action, id, organization_id, context)
-
-
-def _on_dataset(action: str, dataset_id: str, organization_id: str | None, context: Context) -> Granted:
-    # The object is looked up first because CKAN lets sysadmins do anything with what does not exist.
-    dataset = model.Package.get(dataset_id)
-    if action not in _CHECKS or dataset is None or not _is_in(dataset, organization_id):
-        return _NOTHING
-    # From here on by id: between two checks the name could pass to another dataset.
-    if not allowed(_CHECKS[action], context, {"id": dataset.id}):
-        return _NOTHING
-    return Granted([action], dataset.id)
-
-
-def _is_in(dataset: model.Package, organization_id: str | None) -> bool:
+    if id is not None and id != "*":
+        return _on_dataset(action, id, organization_id, context)
     if organization_id is None:
-        return True
-    organization = model.Group.get(dataset.owner_org) if dataset.owner_org else None
-    return organization is not None and organization_id in (organization.id, organization.name)
+        granted = allowed_everywhere(_CHECKS.get(action, f"package_{action}"), context)
+    elif organization_id == entities.NO_ORGANIZATION:
+        granted = _without_organization(action, id == "*", context)
+    else:
+        granted = _in_organization(action, organization_id, id == "*", context)
+    return Granted([action]) if granted else _NOTHING
 
 
-def _in_organization(action: str, organization_id: str, everything: bool, context: Context) -> bool:
-    organization = model.Group.get(organization_id)
-    if organization is None or not organization.is_organization or organization.state != model.State.ACTIVE:
+def _on_dataset(action: str, reference: str, organization_id: str | None, context: Context) -> Granted:
+    if action not in _CHECKS:
+        note(context, f"{action!r} is for a place for datasets, <org>/, and not for one dataset")
+        return _NOTHING
+    dataset = entities.dataset(context, reference)
+    if dataset is None or not entities.is_in(context, dataset, organization_id):
+        return _NOTHING
+    granted = allowed(_CHECKS[action], context, {"id": dataset.id})
+    return Granted([action], dataset.id) if granted else _NOTHING
+
+
+def _in_organization(action: str, reference: str, everything: bool, context: Context) -> bool:
+    organization = entities.organization(context, reference)
+    if organization is None or organization.state != model.State.ACTIVE:
         return False
     if action == "create":
         return allowed("package_create", context, {"owner_org": organization.id})
     if action == "list":
         visible = allowed("organization_show", context, {"id": organization.id})
         return visible and allowed("package_list", context)
-    return everything and _is_sysadmin(context)
+    if not everything:
+        note(context, f"{action!r} is for datasets; <org>/* asks for all of the organisation's")
+        return False
+    if allowed_everywhere(_CHECKS[action], context):
+        return True
+    return _has_standing(action, organization, context) and _on_each(action, organization, context)
 
 
-def _is_sysadmin(context: Context) -> bool:
-    return allowed("sysadmin", context)
+def _without_organization(action: str, everything: bool, context: Context) -> bool:
+    """The place for datasets that belong to no organisation."""
+    if action == "create":
+        # CKAN's auth function also says yes to whoever may create datasets in some organisation. That these
+        # need one then is left to the validator of owner_org, which looks at this option.
+        possible = authz.check_config_permission("create_unowned_dataset")
+        return bool(possible) and allowed("package_create", context)
+    if action == "list":
+        return allowed("package_list", context)
+    return everything and allowed_everywhere(_CHECKS[action], context)
+
+
+def _has_standing(action: str, organization: model.Group, context: Context) -> bool:
+    """Whether CKAN counts the user among those who may do this with datasets of the organisation."""
+    permission = _STANDING.get(action)
+    if permission is None:
+        return False
+    ids = once(context, ("organizations", permission), lambda: _organizations_with(permission, context))
+    if organization.id not in ids:
+        note(context, f"the user has no role in {organization.name!r} that comes with {permission!r}")
+        return False
+    return True
+
+
+def _organizations_with(permission: str, context: Context) -> set[str]:
+    """Ids of the organisations in which the user has a role with this permission."""
+    try:
+        found = tk.get_action("organization_list_for_user")(
+            fresh_context(context), {"permission": permission}
+        )
+    except tk.NotAuthorized:
+        return set()
+    return {organization["id"] for organization in found}
+
+
+def _on_each(action: str, organization: model.Group, context: Context) -> bool:
+    ids = once(context, ("datasets", organization.id), lambda: _datasets_of(organization))
+    if len(ids) > MAX_IN_ORGANIZATION:
+        note(
+            context,
+            f"{organization.name!r} has more than the {MAX_IN_ORGANIZATION} datasets up to which CKAN is "
+            "asked about each; ask for the datasets that are meant",
+        )
+        return False
+    return all(allowed(_CHECKS[action], context, {"id": dataset_id}) for dataset_id in ids)
+
+
+def _datasets_of(organization: model.Group) -> list[str]:
+    """Ids of its datasets in any state, up to one more than are looked at."""
+    query = model.Session.query(model.Package.id).filter_by(owner_org=organization.id)
+    return [row.id for row in query.order_by(model.Package.id).limit(MAX_IN_ORGANIZATION + 1)]

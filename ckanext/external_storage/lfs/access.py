@@ -35,7 +35,10 @@ def access(token: VerifiedToken, package_id: str) -> Access:
     write = read_current = False
     read_oids = set()
     for scope in token.scopes:
-        if scope.entity_type != "obj" or token.refs.get(str(scope)) != package_id:
+        # A part of an object is nothing this server knows; it must not be taken for the whole.
+        if (scope.entity_type, scope.subscope) != ("obj", None):
+            continue
+        if token.refs.get(str(scope)) != package_id:
             continue
         target = (scope.entity_id or "").rpartition("/")[2]
         actions = scope.actions or frozenset()

@@ -1,0 +1,46 @@
+"""What a verified token opens on one dataset."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from ckanext.authz_service.scope import Scope
+from ckanext.authz_service.tokens import VerifiedToken
+from ckanext.external_storage.lfs.access import Access, access
+
+OID = 64 * "a"
+
+
+def opened(text: str, dataset_id: str | None = "id", user: str | None = "user") -> Access:
+    refs = {text: dataset_id} if dataset_id else {}
+    scopes = (Scope.from_string(text),)
+    return access(VerifiedToken(user, user, scopes, refs, "jti", datetime.now(timezone.utc)), "id")
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        ("obj:o/d/*:read", Access("user", read_current=True)),
+        ("obj:o/d/*:write", Access("user", write=True)),
+        ("obj:o/d/*:read,update", Access("user", write=True, read_current=True)),
+        (f"obj:o/d/{OID}:read", Access("user", read_oids=frozenset({OID}))),
+        (f"obj:o/d/{OID}:write", Access("user")),
+        ("obj:o/d/*:metadata:read", Access("user")),
+        (f"obj:o/d/{OID}:data:read", Access("user")),
+        ("file:o/d/*:read", Access("user")),
+        ("ds:o/d:read", Access("user")),
+    ],
+)
+def test_what_each_scope_opens(scope: str, expected: Access):
+    assert opened(scope) == expected
+
+
+def test_only_what_is_bound_to_the_dataset_opens_it():
+    assert not opened("obj:o/id/*:read,write", None)
+    assert not opened("obj:o/d/*:read,write", "another")
+
+
+def test_anonymous_callers_cannot_write():
+    assert opened("obj:o/d/*:read,write", user=None) == Access(None, read_current=True)
