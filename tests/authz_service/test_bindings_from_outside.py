@@ -7,7 +7,7 @@ import pytest
 from ckan import plugins
 from ckan.tests import factories
 
-from ckanext.authz_service import config, registry
+from ckanext.authz_service import registry, verifying
 from ckanext.authz_service.authzzie import Authzzie as OlderAuthzzie
 from ckanext.authz_service.authzzie import Scope as OlderScope
 from ckanext.authz_service.errors import BindingError
@@ -156,7 +156,7 @@ class File(plugins.SingletonPlugin):
 @pytest.mark.ckan_config("ckan.plugins", "File authz_service external_storage")
 def test_an_alias_has_the_audience_of_its_type():
     scope = f"file:ckan/{factories.Dataset()['name']}/*:read"
-    assert config.verify_lfs_token(ask(None, scope)["token"])
+    assert verifying.lfs_token(ask(None, scope)["token"])
     with pytest.raises(tk.ValidationError, match="token of their own"):
         ask(None, scope, "ds:x:read")
 

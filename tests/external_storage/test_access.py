@@ -22,15 +22,15 @@ def opened(text: str, dataset_id: str | None = "id", user: str | None = "user") 
 @pytest.mark.parametrize(
     ("scope", "expected"),
     [
-        ("obj:o/d/*:read", Access("user", read_current=True)),
-        ("obj:o/d/*:write", Access("user", write=True)),
-        ("obj:o/d/*:read,update", Access("user", write=True, read_current=True)),
-        (f"obj:o/d/{OID}:read", Access("user", read_oids=frozenset({OID}))),
-        (f"obj:o/d/{OID}:write", Access("user")),
-        ("obj:o/d/*:metadata:read", Access("user")),
-        (f"obj:o/d/{OID}:data:read", Access("user")),
-        ("file:o/d/*:read", Access("user")),
-        ("ds:o/d:read", Access("user")),
+        ("obj:o/d/*:read", Access("user", "jti", read_current=True)),
+        ("obj:o/d/*:write", Access("user", "jti", write=True)),
+        ("obj:o/d/*:read,update", Access("user", "jti", write=True, read_current=True)),
+        (f"obj:o/d/{OID}:read", Access("user", "jti", read_oids=frozenset({OID}))),
+        (f"obj:o/d/{OID}:write", Access("user", "jti")),
+        ("obj:o/d/*:metadata:read", Access("user", "jti")),
+        (f"obj:o/d/{OID}:data:read", Access("user", "jti")),
+        ("file:o/d/*:read", Access("user", "jti")),
+        ("ds:o/d:read", Access("user", "jti")),
     ],
 )
 def test_what_each_scope_opens(scope: str, expected: Access):
@@ -43,4 +43,4 @@ def test_only_what_is_bound_to_the_dataset_opens_it():
 
 
 def test_anonymous_callers_cannot_write():
-    assert opened("obj:o/d/*:read,write", user=None) == Access(None, read_current=True)
+    assert opened("obj:o/d/*:read,write", user=None) == Access(None, "jti", read_current=True)

@@ -9,7 +9,7 @@ import pytest
 from ckan import authz
 from ckan.tests import factories, helpers
 
-from ckanext.authz_service import config
+from ckanext.authz_service import verifying
 from tests.authz_service.site import ROLES, ask, granted, opened, people
 from tests.portal import Portal, oid_of
 
@@ -130,5 +130,5 @@ def test_there_are_no_subscopes(scope):
 def test_the_token_is_bound_to_the_dataset():
     dataset = factories.Dataset()
     scope = f"obj:ckan/{dataset['name']}/*:read"
-    assert config.verify_lfs_token(ask(None, scope)["token"]).refs == {scope: dataset["id"]}
+    assert verifying.lfs_token(ask(None, scope)["token"]).refs == {scope: dataset["id"]}
     assert opened(ask(None, f"ds:{dataset['name']}:read")).refs
