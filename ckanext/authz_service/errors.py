@@ -114,6 +114,22 @@ class BindingError(AuthzError):
         self.problem = problem
 
 
+# --- limits -----------------------------------------------------------------------------------------------
+
+
+class RateLimited(AuthzError):
+    """Too many requests by one caller. ``limit`` requests in ``window`` seconds; ``retry_after``: seconds."""
+
+    def __init__(self, limit: int, window: int, retry_after: int):
+        super().__init__(
+            f"This site issues at most {limit} tokens in {window} seconds to one caller, and these are used "
+            f"up. Nothing was issued. Try again in {retry_after} seconds, and keep a token until it expires."
+        )
+        self.limit = limit
+        self.window = window
+        self.retry_after = retry_after
+
+
 # --- keys -------------------------------------------------------------------------------------------------
 
 

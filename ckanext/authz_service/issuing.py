@@ -8,13 +8,16 @@ from typing import Any, cast
 
 from ckan.types import Context
 
-from ckanext.authz_service import config, permissions, registry, tokens
+from ckanext.authz_service import audit, config, limits, permissions, registry, tokens
 from ckanext.authz_service.authorizer import AuthorizedScope
 from ckanext.authz_service.errors import MixedAudiences
 from ckanext.authz_service.scope import Scope
 
 MAX_SCOPES = 100
 """Scopes in one request."""
+
+MAX_SCOPES_LENGTH = 32 * 1024
+"""Characters of all scopes of a request together. What a token holds is less (tokens.MAX_BYTES)."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,11 @@ def issue(context: Context, scopes: Sequence[Scope], lifetime: int | None = None
     Nothing is signed when nothing is granted: even a token without scopes would prove to others who sent it.
 
     Raises ScopeError (MixedAudiences, UnknownEntityType, UnknownSubscope, MalformedScope), TokenTooLarge,
-    KeysError, and NotAuthorized for an account that is not active.
+    KeysError, RateLimited, and NotAuthorized for an account that is not active.
     """
     audience = _audience(scopes)
     user = permissions.active_user(context)
+    limits.count(user.id if user else None)
     asking = cast(Context, {"user": user.name if user else "", "auth_user_obj": user})
     authorizer = registry.authorizer()
     # Each authorizer gets a context of its own: what one leaves in it must not reach the next.
@@ -56,11 +60,30 @@ def issue(context: Context, scopes: Sequence[Scope], lifetime: int | None = None
         authorizer.grant(scope, context=permissions.fresh_context(asking)) for scope in dict.fromkeys(scopes)
     ]
     granted = list(dict.fromkeys(answer for answer in answers if answer is not None))
-    return Issued(
+    issued = Issued(
         user_id=user.id if user else None,
         requested=tuple(scopes),
         granted=tuple(dict.fromkeys(answer.scope for answer in granted)),
         token=_sign(granted, audience, lifetime, user) if granted else None,
+    )
+    _audit(issued, audience)
+    return issued
+
+
+def _audit(issued: Issued, audience: str | None) -> None:
+    asked = [str(scope) for scope in issued.requested]
+    if issued.token is None:
+        audit.record("refused", issued.user_id, reason="nothing granted", asked=asked)
+        return
+    audit.record(
+        "issued",
+        issued.user_id,
+        jti=issued.token.jti,
+        granted=[str(scope) for scope in issued.granted],
+        asked=asked,
+        audience=audience,
+        expires_at=issued.token.expires_at.isoformat(),
+        lifetime=issued.token.lifetime,
     )
 
 

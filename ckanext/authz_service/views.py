@@ -1,4 +1,4 @@
-"""The public keys, for everyone who checks tokens."""
+"""The public keys, for everyone who checks tokens, and how the API says "later"."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from werkzeug.datastructures import Headers
 from ckanext.authz_service import config
 from ckanext.authz_service.errors import KeysError, MissingKey
 from ckanext.authz_service.keys import jwks
+from ckanext.authz_service.logic.errors import TooManyRequests
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,29 @@ class _Keys(Response):
 
 class _Problem(_Keys):
     cache_policy = "no-store"
+
+
+@blueprint.after_app_request
+def too_many_requests(response: Response) -> Response:
+    """Make 429 of CKAN's answer to a call that our rate limit ended.
+
+    CKAN's API knows a fixed list of exceptions and answers 500 to all others. Ours is one of them, a refusal
+    (403), so that callers which do not know it handle it; here it gets its own status and ``Retry-After``
+    (RFC 6585 §4). As an after-request function of the blueprint it is there on every version of CKAN and
+    whatever other plugins wrap around the application.
+    """
+    refusal: TooManyRequests | None = tk.g.pop("authz_too_many_requests", None)
+    if refusal is None or response.status_code != 403 or tk.request.blueprint != "api":
+        return response
+    answer = response.get_json(silent=True)
+    # The action may have gone on without a token, and have been refused something else.
+    if not isinstance(answer, dict) or not answer["error"]["message"].endswith(str(refusal)):
+        return response
+    answer["error"] = {"__type": "Too Many Requests Error", "message": str(refusal)}
+    response.set_data(json.dumps(answer))
+    response.status_code = 429
+    response.headers["Retry-After"] = str(refusal.retry_after)
+    return response
 
 
 @blueprint.get("/jwks.json")

@@ -23,6 +23,8 @@ def test_defaults(ckan_config, monkeypatch):
         prefix + "jwt_max_lifetime": 900,
         prefix + "jwt_issuer": None,
         prefix + "jwt_audience": None,
+        prefix + "rate_limit_anonymous": 120,
+        prefix + "rate_limit_user": 600,
     }
     monkeypatch.setitem(ckan_config, prefix + "keys_dir", None)
     assert config.max_lifetime() == 900

@@ -7,7 +7,7 @@ from typing import Any
 import ckantoolkit as tk
 from ckan.types import Context
 
-from ckanext.authz_service import config, issuing
+from ckanext.authz_service import audit, config, issuing
 from ckanext.authz_service.logic import schema
 from ckanext.authz_service.logic.errors import as_ckan_errors
 from ckanext.authz_service.permissions import fresh_context
@@ -34,10 +34,15 @@ def authz_authorize(context: Context, data_dict: dict[str, Any]) -> dict[str, An
 
     :raises ValidationError: a scope is malformed, unknown, or needs a token of its own; the lifetime is not a
         positive whole number; the token would be too large
-    :raises NotAuthorized: the account is not active
+    :raises NotAuthorized: the account is not active; or the caller has asked for too many tokens
+        (``TooManyRequests`` with ``retry_after`` in seconds; 429 with ``Retry-After`` over HTTP)
     :raises ObjectNotFound: the site has no usable key
     """
-    tk.check_access("authz_authorize", context, data_dict)
+    try:
+        tk.check_access("authz_authorize", context, data_dict)
+    except tk.NotAuthorized:
+        audit.record("refused", None, name=context.get("user"), reason="may not ask for tokens")
+        raise
     # A schema that another action left in the context would replace ours.
     valid, problems = tk.navl_validate(data_dict, schema.authorize(), fresh_context(context))
     if problems:

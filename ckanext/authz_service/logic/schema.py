@@ -7,7 +7,7 @@ from typing import Any
 import ckantoolkit as tk
 
 from ckanext.authz_service.errors import ScopeError
-from ckanext.authz_service.issuing import MAX_SCOPES
+from ckanext.authz_service.issuing import MAX_SCOPES, MAX_SCOPES_LENGTH
 from ckanext.authz_service.scope import Scope
 
 
@@ -20,6 +20,14 @@ def authorize() -> dict[str, Any]:
 
 
 def _scopes(value: Any) -> list[Scope]:
+    texts = [value] if isinstance(value, str) else value
+    if (
+        isinstance(texts, list)
+        and sum(len(text) for text in texts if isinstance(text, str)) > MAX_SCOPES_LENGTH
+    ):
+        raise tk.Invalid(
+            f"The scopes are longer than {MAX_SCOPES_LENGTH} characters together. Ask in several requests."
+        )
     if isinstance(value, str):
         value = value.split()
     if not isinstance(value, list) or not value:
