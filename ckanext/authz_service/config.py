@@ -6,8 +6,8 @@ from pathlib import Path
 
 import ckantoolkit as tk
 
-from ckanext.authz_service import keys, tokens
-from ckanext.authz_service.errors import MissingKey
+from ckanext.authz_service import giftless, keys, tokens
+from ckanext.authz_service.errors import GiftlessOff, MissingGiftlessKey, MissingKey
 
 LFS_ENTITY_TYPE = "obj"
 """The type of entity whose tokens are for the site's own LFS server and for nobody else."""
@@ -65,6 +65,28 @@ def redis_prefix() -> str:
 def issuer() -> str:
     """The claim ``iss``."""
     return tk.config.get("ckanext.authz_service.jwt_issuer") or tk.config["ckan.site_url"]
+
+
+def giftless_profile() -> bool:
+    """Whether tokens for a giftless are issued at all."""
+    return tk.config["ckanext.authz_service.giftless_profile"]
+
+
+def legacy_browser_tokens() -> bool:
+    """Whether callers of ``authz_authorize`` get tokens for the giftless themselves."""
+    return giftless_profile() and tk.config["ckanext.authz_service.legacy_browser_tokens"]
+
+
+def giftless_key() -> keys.SigningKey:
+    """The key that signs tokens for giftless. Raises GiftlessOff, MissingGiftlessKey, UnusableKey."""
+    if not giftless_profile():
+        raise GiftlessOff
+    try:
+        return keys.load(_required_keys_dir(), giftless.ROLE)
+    except MissingKey as error:
+        if error.path is None:
+            raise
+        raise MissingGiftlessKey(error.path) from None
 
 
 def audience() -> str | None:

@@ -102,6 +102,18 @@ class MixedAudiences(ScopeError):
         )
 
 
+class GiftlessScope(ScopeError):
+    """A scope cannot be in a token for giftless. ``problem`` says why."""
+
+    def __init__(self, scope: str, problem: str):
+        super().__init__(
+            scope,
+            f"{quoted(scope)} cannot be in a token for giftless: {problem}. Nothing was issued. "
+            "Such a scope reads obj:<namespace>/<dataset id>/<sha256>:<read or write>.",
+        )
+        self.problem = problem
+
+
 class BindingError(AuthzError):
     """A plugin registered or answered something that the registry cannot use: a bug in that plugin."""
 
@@ -139,6 +151,28 @@ class KeysError(AuthzError):
     def __init__(self, path: Path | None, message: str):
         super().__init__(message)
         self.path = path
+
+
+class MissingGiftlessKey(KeysError):
+    """There is no key for giftless, so it gets no tokens."""
+
+    def __init__(self, path: Path):
+        super().__init__(
+            path,
+            f"There is no key at {path}, so no token for giftless was issued. "
+            "Run: ckan authz keygen --giftless, and give giftless the public key",
+        )
+
+
+class GiftlessOff(KeysError):
+    """A token for giftless was wanted on a site that does not use it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            None,
+            "The option ckanext.authz_service.giftless_profile is off, so no token for giftless was issued. "
+            "If this site stores its files in a giftless, set it to true",
+        )
 
 
 class MissingKey(KeysError):

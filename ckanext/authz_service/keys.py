@@ -99,8 +99,8 @@ def public_path(keys_dir: str | Path, role: str = CURRENT) -> Path:
     return Path(keys_dir) / f"{role}.pub.pem"
 
 
-def generate(keys_dir: str | Path, algorithm: str = "RS256") -> SigningKey:
-    """Create the current key: RSA with 3072 bits, P-256 or Ed25519.
+def generate(keys_dir: str | Path, algorithm: str = "RS256", role: str = CURRENT) -> SigningKey:
+    """Create the key of this role: RSA with 3072 bits, P-256 or Ed25519.
 
     The directory is created with mode 0700. The private file appears complete, synced to disk and with
     mode 0600, or not at all; of several processes that try at once, one wins.
@@ -108,7 +108,7 @@ def generate(keys_dir: str | Path, algorithm: str = "RS256") -> SigningKey:
     Raises KeyExists rather than overwrite a key, ValueError for another algorithm, and UnusableKey when
     the files cannot be written.
     """
-    private, public = private_path(keys_dir), public_path(keys_dir)
+    private, public = private_path(keys_dir, role), public_path(keys_dir, role)
     key = SigningKey.of(_new_private_key(algorithm))
     content = key.key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -131,14 +131,14 @@ def generate(keys_dir: str | Path, algorithm: str = "RS256") -> SigningKey:
     return key
 
 
-def load(keys_dir: str | Path) -> SigningKey:
-    """The key that signs. The file is read once, and again when it has changed.
+def load(keys_dir: str | Path, role: str = CURRENT) -> SigningKey:
+    """The key that signs in this role. The file is read once, and again when it has changed.
 
     Raises MissingKey if there is none, UnusableKey if it cannot be read, is encrypted, is of a kind that is
     not used here, or does not belong to the public file beside it. Logs a warning when the file's mode
     exposes the key.
     """
-    private, public = private_path(keys_dir), public_path(keys_dir)
+    private, public = private_path(keys_dir, role), public_path(keys_dir, role)
     key = _cached(private, _parse_private)
     # Verifiers are given the public file: with another key's half in it they would refuse every token.
     try:

@@ -150,7 +150,7 @@ def test_at_most_a_hundred_scopes(scope):
 
 
 def test_all_scopes_together_have_a_longest_length(scope):
-    long = f"ds:{'x' * 100}/{'x' * 100}:" + ",".join(30 * "abcdefghij"[:1] + str(n) for n in range(8))
+    long = f"ds:{'x' * 100}/{'x' * 100}:" + ",".join("a" * 30 + str(n) for n in range(8))
     assert len(long) > 400
     assert ask(None, scope, *[long] * 70)["granted_scopes"] == [scope]
     for scopes in ([scope, *[long] * 90], " ".join([scope, *[long] * 90]), " " * 40_000):

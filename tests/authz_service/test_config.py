@@ -25,6 +25,8 @@ def test_defaults(ckan_config, monkeypatch):
         prefix + "jwt_audience": None,
         prefix + "rate_limit_anonymous": 120,
         prefix + "rate_limit_user": 600,
+        prefix + "giftless_profile": False,
+        prefix + "legacy_browser_tokens": False,
     }
     monkeypatch.setitem(ckan_config, prefix + "keys_dir", None)
     assert config.max_lifetime() == 900
