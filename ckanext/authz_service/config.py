@@ -81,12 +81,13 @@ def giftless_key() -> keys.SigningKey:
     """The key that signs tokens for giftless. Raises GiftlessOff, MissingGiftlessKey, UnusableKey."""
     if not giftless_profile():
         raise GiftlessOff
+    directory = keys_dir()
+    if directory is None:
+        raise MissingKey(None)
     try:
-        return keys.load(_required_keys_dir(), giftless.ROLE)
-    except MissingKey as error:
-        if error.path is None:
-            raise
-        raise MissingGiftlessKey(error.path) from None
+        return keys.load(directory, giftless.ROLE)
+    except MissingKey:
+        raise MissingGiftlessKey(keys.private_path(directory, giftless.ROLE)) from None
 
 
 def audience() -> str | None:
