@@ -54,12 +54,12 @@ def too_many_requests(response: Response) -> Response:
     if refusal is None or response.status_code != 403 or tk.request.blueprint != "api":
         return response
     answer = response.get_json(silent=True)
-    error = answer.get("error") if isinstance(answer, dict) else None
+    told = answer.get("error") if isinstance(answer, dict) else None
     # The action may have gone on without a token, and have been refused something else.
-    if not isinstance(error, dict) or not str(error.get("message")).endswith(str(refusal)):
+    if not isinstance(told, dict) or not str(told.get("message")).endswith(str(refusal)):
         return response
-    answer["error"] = {"__type": "Too Many Requests Error", "message": str(refusal)}
-    response.set_data(json.dumps(answer))
+    error = {"__type": "Too Many Requests Error", "message": str(refusal)}
+    response.set_data(json.dumps({**answer, "error": error}))
     response.status_code = 429
     response.headers["Retry-After"] = str(refusal.retry_after)
     return response
