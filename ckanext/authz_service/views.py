@@ -54,9 +54,10 @@ def too_many_requests(response: Response) -> Response:
     if refusal is None or response.status_code != 403 or tk.request.blueprint != "api":
         return response
     answer = response.get_json(silent=True)
-    told = answer.get("error") if isinstance(answer, dict) else None
+    if not isinstance(answer, dict) or not isinstance(answer.get("error"), dict):
+        return response
     # The action may have gone on without a token, and have been refused something else.
-    if not isinstance(told, dict) or not str(told.get("message")).endswith(str(refusal)):
+    if not str(answer["error"].get("message")).endswith(str(refusal)):
         return response
     error = {"__type": "Too Many Requests Error", "message": str(refusal)}
     response.set_data(json.dumps({**answer, "error": error}))
