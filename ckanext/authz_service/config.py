@@ -6,8 +6,8 @@ from pathlib import Path
 
 import ckantoolkit as tk
 
-from ckanext.authz_service import giftless, keys, tokens
-from ckanext.authz_service.errors import GiftlessOff, MissingGiftlessKey, MissingKey
+from ckanext.authz_service import keys, tokens
+from ckanext.authz_service.errors import MissingKey
 
 LFS_ENTITY_TYPE = "obj"
 """The type of entity whose tokens are for the site's own LFS server and for nobody else."""
@@ -62,11 +62,6 @@ def redis_prefix() -> str:
     return f"ckan:{tk.config['ckan.site_id']}:authz_service:"
 
 
-def issuer() -> str:
-    """The claim ``iss``."""
-    return tk.config.get("ckanext.authz_service.jwt_issuer") or tk.config["ckan.site_url"]
-
-
 def giftless_profile() -> bool:
     """Whether tokens for a giftless are issued at all."""
     return tk.config["ckanext.authz_service.giftless_profile"]
@@ -77,17 +72,9 @@ def legacy_browser_tokens() -> bool:
     return giftless_profile() and tk.config["ckanext.authz_service.legacy_browser_tokens"]
 
 
-def giftless_key() -> keys.SigningKey:
-    """The key that signs tokens for giftless. Raises GiftlessOff, MissingGiftlessKey, UnusableKey."""
-    if not giftless_profile():
-        raise GiftlessOff
-    directory = keys_dir()
-    if directory is None:
-        raise MissingKey(None)
-    try:
-        return keys.load(directory, giftless.ROLE)
-    except MissingKey:
-        raise MissingGiftlessKey(keys.private_path(directory, giftless.ROLE)) from None
+def issuer() -> str:
+    """The claim ``iss``."""
+    return tk.config.get("ckanext.authz_service.jwt_issuer") or tk.config["ckan.site_url"]
 
 
 def audience() -> str | None:

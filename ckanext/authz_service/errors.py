@@ -160,7 +160,7 @@ class MissingGiftlessKey(KeysError):
         super().__init__(
             path,
             f"There is no key at {path}, so no token for giftless was issued. "
-            "Run: ckan authz keygen --giftless, and give giftless the public key",
+            "Run: ckan authz giftless-key, and give giftless what it prints",
         )
 
 

@@ -1,4 +1,4 @@
-"""The public keys, for everyone who checks tokens, and how the API says "later"."""
+"""The public keys, for everyone who checks tokens."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import ckantoolkit as tk
 from flask import Blueprint, Response
 from werkzeug.datastructures import Headers
 
-from ckanext.authz_service import config
+from ckanext.authz_service import config, too_many_requests
 from ckanext.authz_service.errors import KeysError, MissingKey
 from ckanext.authz_service.keys import jwks
-from ckanext.authz_service.logic.errors import TooManyRequests
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +20,7 @@ MAX_AGE = 300
 """Seconds for which keys may be kept. Rotation publishes a key this long before it signs with it."""
 
 blueprint = Blueprint("authz_service", __name__, url_prefix="/authz")
+blueprint.after_app_request(too_many_requests.answer)
 
 _MISSING = "This site has no key yet. Its administrator creates one with: ckan authz keygen\n"
 _UNUSABLE = "The keys of this site cannot be read. Its administrator finds the reason in the log.\n"
@@ -39,31 +39,6 @@ class _Keys(Response):
 
 class _Problem(_Keys):
     cache_policy = "no-store"
-
-
-@blueprint.after_app_request
-def too_many_requests(response: Response) -> Response:
-    """Make 429 of CKAN's answer to a call that our rate limit ended.
-
-    CKAN's API knows a fixed list of exceptions and answers 500 to all others. Ours is one of them, a refusal
-    (403), so that callers which do not know it handle it; here it gets its own status and ``Retry-After``
-    (RFC 6585 §4). As an after-request function of the blueprint it is there on every version of CKAN and
-    whatever other plugins wrap around the application.
-    """
-    refusal: TooManyRequests | None = tk.g.pop("authz_too_many_requests", None)
-    if refusal is None or response.status_code != 403 or tk.request.blueprint != "api":
-        return response
-    answer = response.get_json(silent=True)
-    if not isinstance(answer, dict) or not isinstance(answer.get("error"), dict):
-        return response
-    # The action may have gone on without a token, and have been refused something else.
-    if not str(answer["error"].get("message")).endswith(str(refusal)):
-        return response
-    error = {"__type": "Too Many Requests Error", "message": str(refusal)}
-    response.set_data(json.dumps({**answer, "error": error}))
-    response.status_code = 429
-    response.headers["Retry-After"] = str(refusal.retry_after)
-    return response
 
 
 @blueprint.get("/jwks.json")

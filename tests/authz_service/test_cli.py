@@ -58,20 +58,3 @@ def test_keygen_knows_its_algorithms(run, without_key):
     result = run("keygen", "--algorithm", "HS256")
     assert result.exit_code != 0
     assert list(without_key.iterdir()) == []
-
-
-def test_keygen_for_giftless(run, without_key):
-    result = run("keygen", "--giftless")
-    assert result.exit_code == 0, result.output
-    public = (without_key / "giftless.pub.pem").read_text()
-    assert public in result.output
-    assert keys.load(without_key, "giftless").algorithm == "RS256"
-    assert not (without_key / "current.pem").exists()
-    assert "PRIVATE" not in result.output
-
-    before = (without_key / "giftless.pem").read_bytes()
-    again = run("keygen", "--giftless")
-    assert again.exit_code != 0
-    assert "already a key" in again.output
-    assert (without_key / "giftless.pem").read_bytes() == before
-    assert run("keygen", "--giftless", "--algorithm", "ES256").exit_code != 0

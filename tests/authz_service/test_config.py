@@ -21,12 +21,12 @@ def test_defaults(ckan_config, monkeypatch):
     assert declared == {
         prefix + "keys_dir": None,
         prefix + "jwt_max_lifetime": 900,
-        prefix + "jwt_issuer": None,
-        prefix + "jwt_audience": None,
         prefix + "rate_limit_anonymous": 120,
         prefix + "rate_limit_user": 600,
         prefix + "giftless_profile": False,
         prefix + "legacy_browser_tokens": False,
+        prefix + "jwt_issuer": None,
+        prefix + "jwt_audience": None,
     }
     monkeypatch.setitem(ckan_config, prefix + "keys_dir", None)
     assert config.max_lifetime() == 900

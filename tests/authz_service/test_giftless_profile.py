@@ -6,12 +6,14 @@ from typing import Any
 
 import ckantoolkit as tk
 import pytest
+from ckan import plugins
 from ckan.tests import factories
+from click.testing import CliRunner
 
 from ckanext.authz_service import audit, config, giftless, keys
 from ckanext.authz_service.authorizer import AuthorizedScope
 from ckanext.authz_service.errors import GiftlessOff, GiftlessScope, MalformedScope, MissingGiftlessKey
-from ckanext.authz_service.issuing import issue_for_giftless
+from ckanext.authz_service.giftless_profile import issue_for_giftless
 from ckanext.authz_service.scope import Scope
 from tests.authz_service.jose import verified
 from tests.authz_service.site import ask
@@ -42,7 +44,9 @@ def with_giftless_key(keys_dir, ckan_config, monkeypatch):
 
 def claims_of(token: str) -> dict[str, Any]:
     """Of a token that is signed with giftless's key."""
-    header, claims = verified(token, keys.jwks([config.giftless_key().public]))
+    directory = config.keys_dir()
+    assert directory
+    header, claims = verified(token, keys.jwks([keys.load(directory, giftless.ROLE).public]))
     assert header["alg"] == "RS256"
     return claims
 
@@ -109,7 +113,7 @@ def test_the_profile_is_off_unless_asked_for():
 def test_without_its_key_the_error_names_the_command(ckan_config, monkeypatch, tmp_path):
     keys.generate(tmp_path, "ES256")
     monkeypatch.setitem(ckan_config, "ckanext.authz_service.keys_dir", str(tmp_path))
-    with pytest.raises(MissingGiftlessKey, match="keygen --giftless"):
+    with pytest.raises(MissingGiftlessKey, match="giftless-key"):
         issue_for_giftless({"user": ""}, "ckan", "x", OID, "read")
 
 
@@ -199,3 +203,35 @@ def test_other_tokens_stay_as_they_are():
     answer = ask(None, f"ds:{dataset['name']}:read", f"ds:{dataset['id']}:read")
     _, claims = verified(answer["token"], keys.jwks(config.verification_keys().values()))
     assert len(claims["scopes"]) == 2
+
+
+# --- the command ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run():
+    plugin: Any = plugins.get_plugin("authz_service")
+    (authz,) = plugin.get_commands()
+    return lambda *arguments: CliRunner().invoke(authz, arguments)
+
+
+def test_the_command_creates_the_key_once_and_prints_its_public_half(run, without_key):
+    first, second = run("giftless-key"), run("giftless-key")
+    assert first.exit_code == second.exit_code == 0, first.output + second.output
+    public = (without_key / "giftless.pub.pem").read_text()
+    assert first.stdout == second.stdout == public
+    assert "Created" in first.stderr
+    assert "Created" not in second.stderr
+    assert "PRIVATE" not in first.output
+    assert keys.load(without_key, giftless.ROLE).algorithm == "RS256"
+    assert not (without_key / "current.pem").exists()
+
+
+def test_the_command_needs_a_directory_it_can_write(run, ckan_config, monkeypatch, tmp_path):
+    monkeypatch.setitem(ckan_config, "ckanext.authz_service.keys_dir", None)
+    assert "keys_dir" in run("giftless-key").output
+    (tmp_path / "file").touch()
+    monkeypatch.setitem(ckan_config, "ckanext.authz_service.keys_dir", str(tmp_path / "file"))
+    failed = run("giftless-key")
+    assert failed.exit_code == 1
+    assert "Check that" in failed.output

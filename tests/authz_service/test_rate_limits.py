@@ -14,7 +14,7 @@ from ckan.tests import factories
 
 from ckanext.authz_service import audit, limits
 from ckanext.authz_service.limits import WINDOW
-from ckanext.authz_service.logic.errors import TooManyRequests
+from ckanext.authz_service.too_many_requests import TooManyRequests
 from tests.authz_service.site import ask
 
 pytestmark = pytest.mark.usefixtures("with_plugins", "with_key", "nothing_counted")

@@ -14,7 +14,7 @@ from ckan.tests import factories
 from ckanext.authz_service import config, giftless, keys, tokens
 from ckanext.authz_service.authorizer import AuthorizedScope
 from ckanext.authz_service.errors import InvalidToken
-from ckanext.authz_service.issuing import issue_for_giftless
+from ckanext.authz_service.giftless_profile import issue_for_giftless
 from ckanext.authz_service.scope import Scope
 from tests.interop.giftless import Giftless, actions, running
 from tests.portal import Portal, editor_and_dataset, oid_of, pointer
@@ -102,11 +102,11 @@ def test_it_opens_nothing_else(server: Giftless, published):
     assert both.status_code == 403, "not even together with what it opens"
 
 
-def test_other_tokens_are_refused(server: Giftless, published, portal: Portal):
+def test_other_tokens_are_refused(server: Giftless, published, portal: Portal, keys_dir: Path):
     editor, dataset = published
     repository = f"ckan/{dataset['id']}"
     ours = AuthorizedScope(Scope("obj", f"{repository}/{oid_of(DATA)}", ["write"]), dataset["id"])
-    key, issuer = config.giftless_key(), config.issuer()
+    key, issuer = keys.load(keys_dir, giftless.ROLE), config.issuer()
 
     long_ago = datetime.now(timezone.utc) - timedelta(seconds=giftless.LIFETIME + 3 * tokens.LEEWAY)
     expired = giftless.mint(key, ours, issuer=issuer, now=long_ago).token
@@ -125,10 +125,10 @@ def test_other_tokens_are_refused(server: Giftless, published, portal: Portal):
         assert response.status_code == 401, (name, response.text)
 
 
-def test_our_own_servers_do_not_trust_its_key(app, published, portal: Portal):
+def test_our_own_servers_do_not_trust_its_key(app, published, portal: Portal, keys_dir: Path):
     editor, dataset = published
     token = token_for(editor, dataset, "read")
-    kid = config.giftless_key().kid
+    kid = keys.load(keys_dir, giftless.ROLE).kid
     assert kid not in [jwk["kid"] for jwk in app.get("/authz/jwks.json").json["keys"]]
     assert kid not in config.verification_keys()
     with pytest.raises(InvalidToken) as raised:

@@ -7,7 +7,7 @@ from typing import Any
 import ckantoolkit as tk
 from ckan.types import Context
 
-from ckanext.authz_service import audit, config, issuing
+from ckanext.authz_service import audit, config, giftless_profile, issuing
 from ckanext.authz_service.logic import schema
 from ckanext.authz_service.logic.errors import as_ckan_errors
 from ckanext.authz_service.permissions import fresh_context
@@ -47,7 +47,8 @@ def authz_authorize(context: Context, data_dict: dict[str, Any]) -> dict[str, An
     valid, problems = tk.navl_validate(data_dict, schema.authorize(), fresh_context(context))
     if problems:
         raise tk.ValidationError(problems)
-    return issuing.issue(context, valid["scopes"], valid.get("lifetime")).as_dict()
+    issue = giftless_profile.issue if giftless_profile.hands_out(valid["scopes"]) else issuing.issue
+    return issue(context, valid["scopes"], valid.get("lifetime")).as_dict()
 
 
 @tk.side_effect_free

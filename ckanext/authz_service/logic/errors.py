@@ -8,22 +8,11 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import ckantoolkit as tk
-from flask import has_request_context
 
 from ckanext.authz_service.errors import KeysError, RateLimited, ScopeError, TokenTooLarge
+from ckanext.authz_service.too_many_requests import TooManyRequests
 
 log = logging.getLogger(__name__)
-
-
-class TooManyRequests(tk.NotAuthorized):
-    """The caller has asked for too many tokens, and may ask again in ``retry_after`` seconds.
-
-    Callers inside CKAN that do not know it take it for a refusal. The API answers 429 (views.py).
-    """
-
-    def __init__(self, message: str, retry_after: int):
-        super().__init__(message)
-        self.retry_after = retry_after
 
 
 P = ParamSpec("P")
@@ -44,10 +33,7 @@ def as_ckan_errors(function: Callable[P, T]) -> Callable[P, T]:
         except (ScopeError, TokenTooLarge) as error:
             raise tk.ValidationError({"scopes": [str(error)]}) from error
         except RateLimited as error:
-            refusal = TooManyRequests(str(error), error.retry_after)
-            if has_request_context():
-                tk.g.authz_too_many_requests = refusal
-            raise refusal from error
+            raise TooManyRequests(str(error), error.retry_after) from error
         except KeysError as error:
             # Paths and modes of files are for the administrator; callers only learn whom to tell.
             log.error("%s", error)
