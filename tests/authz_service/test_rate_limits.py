@@ -9,6 +9,7 @@ from typing import Any
 
 import ckantoolkit as tk
 import pytest
+import requests
 from ckan.lib.redis import connect_to_redis
 from ckan.tests import factories
 
@@ -66,6 +67,17 @@ def test_an_address_is_told_when_to_come_back(app, scope):
     assert 0 < int(response.headers["Retry-After"]) <= WINDOW
     message = response.json["error"]["message"]
     assert f"Try again in {response.headers['Retry-After']} seconds" in message
+
+
+@two_anonymous
+def test_over_the_wire(address, scope):
+    first, second, third = (
+        requests.post(f"{address}{URL}", json={"scopes": scope}, timeout=30) for _ in range(3)
+    )
+    assert (first.status_code, second.status_code, third.status_code) == (200, 200, 429)
+    assert 0 < int(third.headers["Retry-After"]) <= WINDOW
+    assert int(third.headers["Content-Length"]) == len(third.content)
+    assert third.json()["error"]["__type"] == "Too Many Requests Error"
 
 
 @two_anonymous

@@ -132,7 +132,9 @@ def test_our_own_servers_do_not_trust_its_key(app, published, portal: Portal, ke
     assert kid not in [jwk["kid"] for jwk in app.get("/authz/jwks.json").json["keys"]]
     assert kid not in config.verification_keys()
     with pytest.raises(InvalidToken) as raised:
-        config.verify_lfs_token(token)
+        tokens.verify(
+            token, config.verification_keys(), config.issuer(), config.lfs_audience(), config.max_lifetime()
+        )
     assert raised.value.reason == "unknown_key"
     portal.batch(dataset, token, "download", pointer(DATA), status=401)
 
