@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from ckanext.authz_service import checks, config, explaining, key_commands, keys, token_commands
+from ckanext.authz_service import (
+    checks,
+    config,
+    explaining,
+    giftless_profile,
+    key_commands,
+    keys,
+    token_commands,
+)
 from ckanext.authz_service.errors import KeysError, MissingKey, ScopeError
 
 __all__ = ["authz"]
@@ -19,6 +27,7 @@ def authz() -> None:
 
 authz.add_command(key_commands.group)
 authz.add_command(token_commands.group)
+authz.add_command(giftless_profile.giftless_key)
 
 
 @authz.command()

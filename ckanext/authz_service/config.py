@@ -67,6 +67,36 @@ def max_lifetime() -> int:
     return tk.config["ckanext.authz_service.jwt_max_lifetime"]
 
 
+def rate_limit_user() -> int:
+    """How many tokens one user may ask for in a minute; 0 for any number."""
+    return tk.config["ckanext.authz_service.rate_limit_user"]
+
+
+def rate_limit_anonymous() -> int:
+    """How many tokens one address may ask for in a minute without a user; 0 for any number."""
+    return tk.config["ckanext.authz_service.rate_limit_anonymous"]
+
+
+def redis_url() -> str:
+    """CKAN's Redis."""
+    return tk.config["ckan.redis.url"]
+
+
+def redis_prefix() -> str:
+    """What the names of our keys in Redis begin with: other sites may use the same one."""
+    return f"ckan:{tk.config['ckan.site_id']}:authz_service:"
+
+
+def giftless_profile() -> bool:
+    """Whether tokens for a giftless are issued at all."""
+    return tk.config["ckanext.authz_service.giftless_profile"]
+
+
+def legacy_browser_tokens() -> bool:
+    """Whether callers of ``authz_authorize`` get tokens for the giftless themselves."""
+    return giftless_profile() and tk.config["ckanext.authz_service.legacy_browser_tokens"]
+
+
 def issuer() -> str:
     """The claim ``iss``."""
     return tk.config.get("ckanext.authz_service.jwt_issuer") or site_url()

@@ -105,6 +105,18 @@ class MixedAudiences(ScopeError):
         )
 
 
+class GiftlessScope(ScopeError):
+    """A scope cannot be in a token for giftless. ``problem`` says why."""
+
+    def __init__(self, scope: str, problem: str):
+        super().__init__(
+            scope,
+            f"{quoted(scope)} cannot be in a token for giftless: {problem}. Nothing was issued. "
+            "Such a scope reads obj:<namespace>/<dataset id>/<sha256>:<read or write>.",
+        )
+        self.problem = problem
+
+
 class BindingError(AuthzError):
     """A plugin registered or answered something that the registry cannot use: a bug in that plugin."""
 
@@ -117,6 +129,22 @@ class BindingError(AuthzError):
         self.problem = problem
 
 
+# --- limits -----------------------------------------------------------------------------------------------
+
+
+class RateLimited(AuthzError):
+    """Too many requests by one caller. ``limit`` requests in ``window`` seconds; ``retry_after``: seconds."""
+
+    def __init__(self, limit: int, window: int, retry_after: int):
+        super().__init__(
+            f"This site issues at most {limit} tokens in {window} seconds to one caller, and these are used "
+            f"up. Nothing was issued. Try again in {retry_after} seconds, and keep a token until it expires."
+        )
+        self.limit = limit
+        self.window = window
+        self.retry_after = retry_after
+
+
 # --- keys -------------------------------------------------------------------------------------------------
 
 
@@ -126,6 +154,28 @@ class KeysError(AuthzError):
     def __init__(self, path: Path | None, message: str):
         super().__init__(message)
         self.path = path
+
+
+class MissingGiftlessKey(KeysError):
+    """There is no key for giftless, so it gets no tokens."""
+
+    def __init__(self, path: Path):
+        super().__init__(
+            path,
+            f"There is no key at {path}, so no token for giftless was issued. "
+            "Run: ckan authz giftless-key, and give giftless what it prints",
+        )
+
+
+class GiftlessOff(KeysError):
+    """A token for giftless was wanted on a site that does not use it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            None,
+            "The option ckanext.authz_service.giftless_profile is off, so no token for giftless was issued. "
+            "If this site stores its files in a giftless, set it to true",
+        )
 
 
 class MissingKey(KeysError):

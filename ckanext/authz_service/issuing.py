@@ -8,13 +8,16 @@ from typing import Any
 
 from ckan.types import Context
 
-from ckanext.authz_service import config, ledger, permissions, registry, tokens
+from ckanext.authz_service import audit, config, ledger, limits, permissions, registry, tokens
 from ckanext.authz_service.authorizer import AuthorizedScope
 from ckanext.authz_service.errors import MixedAudiences
 from ckanext.authz_service.scope import Scope
 
 MAX_SCOPES = 100
 """Scopes in one request."""
+
+MAX_SCOPES_LENGTH = 32 * 1024
+"""Characters of all scopes of a request together. What a token holds is less (tokens.MAX_BYTES)."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,23 @@ class Issued:
             "granted_scopes": [str(scope) for scope in self.granted],
         }
 
+    def write_down(self, audience: str | None) -> None:
+        """Put a line about this into the audit log."""
+        asked = [str(scope) for scope in self.requested]
+        if self.token is None:
+            audit.record("refused", self.user_id, reason="nothing granted", asked=asked)
+            return
+        audit.record(
+            "issued",
+            self.user_id,
+            jti=self.token.jti,
+            granted=[str(scope) for scope in self.granted],
+            asked=asked,
+            audience=audience,
+            lifetime=self.token.lifetime,
+            expires_at=self.token.expires_at.isoformat(),
+        )
+
 
 def issue(context: Context, scopes: Sequence[Scope], lifetime: int | None = None) -> Issued:
     """Ask CKAN about each scope, and sign what it grants to the context's user.
@@ -45,11 +65,12 @@ def issue(context: Context, scopes: Sequence[Scope], lifetime: int | None = None
     Nothing is signed when nothing is granted: even a token without scopes would prove to others who sent it.
 
     Raises ScopeError (MixedAudiences, UnknownEntityType, UnknownSubscope, MalformedScope), TokenTooLarge,
-    KeysError, LedgerError, and NotAuthorized for an account that is not active.
+    KeysError, LedgerError, RateLimited, and NotAuthorized for an account that is not active.
     """
     authorizer = registry.authorizer()
     audience = _audience([authorizer.original_type(scope.entity_type) for scope in scopes])
     user = permissions.active_user(context)
+    limits.count(user.id if user else None)
     # Many scopes, few datasets: CKAN is asked each question once per request.
     memory = permissions.Memory()
     # Each scope gets a context of its own: what an authorizer leaves in it must not reach the next.
@@ -58,12 +79,14 @@ def issue(context: Context, scopes: Sequence[Scope], lifetime: int | None = None
         for scope in dict.fromkeys(scopes)
     ]
     granted = list(dict.fromkeys(answer for answer in answers if answer is not None))
-    return Issued(
+    issued = Issued(
         user_id=user.id if user else None,
         requested=tuple(scopes),
         granted=tuple(dict.fromkeys(answer.scope for answer in granted)),
         token=_sign(granted, audience, lifetime, user) if granted else None,
     )
+    issued.write_down(audience)
+    return issued
 
 
 def _audience(entity_types: Sequence[str]) -> str | None:

@@ -49,10 +49,11 @@ class User:
 
 @dataclass(frozen=True)
 class MintedToken:
-    """A new token with what a caller needs to know of it. ``expires_at`` is in UTC."""
+    """A new token with what a caller needs to know of it. ``lifetime``: seconds; ``expires_at`` is in UTC."""
 
     token: str
     jti: str
+    lifetime: int
     expires_at: datetime
 
 
@@ -120,7 +121,7 @@ def mint(
     token = jwt.encode(claims, key.key, algorithm=key.algorithm, headers={"kid": key.kid, "typ": TYPE})
     if len(token) > MAX_BYTES:
         raise TokenTooLarge(len(token), MAX_BYTES, len(texts))
-    return MintedToken(token, jti, _from_timestamp(issued + lifetime))
+    return MintedToken(token, jti, lifetime, _from_timestamp(issued + lifetime))
 
 
 def verify(

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from werkzeug.serving import make_server
 
 from ckanext.authz_service import keys
 
@@ -27,3 +30,14 @@ def without_key(tmp_path: Path, ckan_config, monkeypatch: pytest.MonkeyPatch) ->
     """The site has a directory for keys with nothing in it."""
     monkeypatch.setitem(ckan_config, "ckanext.authz_service.keys_dir", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def address(app, ckan_config, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The running CKAN at an address that other processes can open. It is the issuer of its tokens."""
+    server = make_server("127.0.0.1", 0, app.flask_app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setitem(ckan_config, "ckanext.authz_service.jwt_issuer", url)
+    yield url
+    server.shutdown()

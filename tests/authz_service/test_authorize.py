@@ -149,6 +149,15 @@ def test_at_most_a_hundred_scopes(scope):
     assert "100" in message
 
 
+def test_all_scopes_together_have_a_longest_length(scope):
+    long = f"ds:{'x' * 100}/{'x' * 100}:" + ",".join("a" * 30 + str(n) for n in range(8))
+    assert len(long) > 400
+    assert ask(None, scope, *[long] * 70)["granted_scopes"] == [scope]
+    for scopes in ([scope, *[long] * 90], " ".join([scope, *[long] * 90]), " " * 40_000):
+        with pytest.raises(tk.ValidationError, match="32768 characters"):
+            tk.get_action("authz_authorize")({"user": ""}, {"scopes": scopes})
+
+
 def test_a_token_that_would_be_too_large_is_an_error():
     user = factories.User()
     names = [factories.Dataset(user=user)["name"] for _ in range(2)]

@@ -21,6 +21,10 @@ def test_defaults(ckan_config, monkeypatch):
     assert declared == {
         prefix + "keys_dir": None,
         prefix + "jwt_max_lifetime": 900,
+        prefix + "rate_limit_anonymous": 120,
+        prefix + "rate_limit_user": 600,
+        prefix + "giftless_profile": False,
+        prefix + "legacy_browser_tokens": False,
         prefix + "jwt_issuer": None,
         prefix + "jwt_audience": None,
         prefix + "ledger_retention": 30,

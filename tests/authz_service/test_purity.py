@@ -6,7 +6,9 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("module", ["scope", "authorizer", "keys", "keyring", "rotation", "tokens", "errors"])
+@pytest.mark.parametrize(
+    "module", ["scope", "authorizer", "keys", "keyring", "rotation", "tokens", "giftless", "errors"]
+)
 def test_the_core_needs_neither_ckan_nor_flask(module):
     program = (
         f"import sys, ckanext.authz_service.{module}\n"

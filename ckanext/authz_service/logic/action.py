@@ -8,7 +8,7 @@ import ckantoolkit as tk
 from ckan import authz, model
 from ckan.types import Context
 
-from ckanext.authz_service import config, issuing, ledger, tokens, verifying
+from ckanext.authz_service import audit, config, giftless_profile, issuing, ledger, tokens, verifying
 from ckanext.authz_service.errors import InvalidToken
 from ckanext.authz_service.logic import schema
 from ckanext.authz_service.logic.errors import as_ckan_errors
@@ -42,12 +42,18 @@ def authz_authorize(context: Context, data_dict: dict[str, Any]) -> dict[str, An
 
     :raises ValidationError: a scope is malformed, unknown, or needs a token of its own; the lifetime is not a
         positive whole number; the token would be too large
-    :raises NotAuthorized: the account is not active
+    :raises NotAuthorized: the account is not active; or the caller has asked for too many tokens
+        (``TooManyRequests`` with ``retry_after`` in seconds; 429 with ``Retry-After`` over HTTP)
     :raises ObjectNotFound: the site has no usable key, or cannot write down what it issues
     """
-    tk.check_access("authz_authorize", context, data_dict)
+    try:
+        tk.check_access("authz_authorize", context, data_dict)
+    except tk.NotAuthorized:
+        audit.record("refused", None, name=context.get("user"), reason="may not ask for tokens")
+        raise
     valid = _validated(schema.authorize(), context, data_dict)
-    return issuing.issue(context, valid["scopes"], valid.get("lifetime")).as_dict()
+    issue = giftless_profile.issue if giftless_profile.hands_out(valid["scopes"]) else issuing.issue
+    return issue(context, valid["scopes"], valid.get("lifetime")).as_dict()
 
 
 @tk.side_effect_free

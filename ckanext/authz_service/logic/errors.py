@@ -9,16 +9,19 @@ from typing import ParamSpec, TypeVar
 
 import ckantoolkit as tk
 
-from ckanext.authz_service.errors import KeysError, LedgerError, ScopeError, TokenTooLarge
+from ckanext.authz_service.errors import KeysError, LedgerError, RateLimited, ScopeError, TokenTooLarge
+from ckanext.authz_service.too_many_requests import TooManyRequests
 
 log = logging.getLogger(__name__)
+
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def as_ckan_errors(function: Callable[P, T]) -> Callable[P, T]:
-    """Let an action answer 409 for what the caller can correct, 404 for a key or a ledger that is not there.
+    """Let an action answer 409 for what the caller can correct, 404 for a key or a ledger that is not there,
+    and 429 for what comes too often.
 
     BindingError and UnfaithfulScope are bugs: they stay as they are, a 500 with a traceback in the log.
     """
@@ -29,6 +32,8 @@ def as_ckan_errors(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
         except (ScopeError, TokenTooLarge) as error:
             raise tk.ValidationError({"scopes": [str(error)]}) from error
+        except RateLimited as error:
+            raise TooManyRequests(str(error), error.retry_after) from error
         except KeysError as error:
             # Paths and modes of files are for the administrator; callers only learn whom to tell.
             log.error("%s", error)

@@ -8,7 +8,7 @@ import ckantoolkit as tk
 
 from ckanext.authz_service import ledger
 from ckanext.authz_service.errors import ScopeError
-from ckanext.authz_service.issuing import MAX_SCOPES
+from ckanext.authz_service.issuing import MAX_SCOPES, MAX_SCOPES_LENGTH
 from ckanext.authz_service.scope import Scope
 
 #: Tokens in one answer of ``authz_token_list``, unless asked otherwise …
@@ -108,6 +108,14 @@ def _cursor(value: Any) -> ledger.Cursor:
 
 
 def _scopes(value: Any) -> list[Scope]:
+    texts = [value] if isinstance(value, str) else value
+    if (
+        isinstance(texts, list)
+        and sum(len(text) for text in texts if isinstance(text, str)) > MAX_SCOPES_LENGTH
+    ):
+        raise tk.Invalid(
+            f"The scopes are longer than {MAX_SCOPES_LENGTH} characters together. Ask in several requests."
+        )
     if isinstance(value, str):
         value = value.split()
     if not isinstance(value, list) or not value:

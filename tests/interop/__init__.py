@@ -1,0 +1,1 @@
+"""Software that is not ours, and does not know CKAN, reads what we sign."""

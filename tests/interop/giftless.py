@@ -1,0 +1,103 @@
+"""A real giftless on a free port, set up as docs/authz_service_giftless.rst says."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.interop import documents, elsewhere
+from tests.portal import LFS_JSON
+
+#: giftless names none of its own; these are the ones that its local storage and its JWT provider import.
+PACKAGES = (
+    "giftless==0.6.2",
+    "marshmallow<4",
+    "cachetools",
+    "cryptography",
+    "figcan",
+    "flask",
+    "flask-classful",
+    "flask-marshmallow",
+    "pyjwt",
+    "python-dateutil",
+    "python-dotenv",
+    "pyyaml",
+    "requests",
+    "typing-extensions",
+    "webargs",
+)
+
+# It ends when its standard input does: however the test run ends, giftless goes with it.
+_PROGRAM = """
+import sys, threading
+from giftless.wsgi_entrypoint import app
+from werkzeug.serving import make_server
+
+server = make_server("127.0.0.1", 0, app, threaded=True)
+print(server.server_port, flush=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+sys.stdin.read()
+"""
+
+
+@dataclass(frozen=True)
+class Giftless:
+    url: str
+
+    def batch(self, repository: str, token: str, operation: str, *pointers: Any) -> requests.Response:
+        """repository: ``<namespace>/<dataset id>``."""
+        return requests.post(
+            f"{self.url}/{repository}.git/info/lfs/objects/batch",
+            data=json.dumps({"operation": operation, "transfers": ["basic"], "objects": pointers}),
+            headers={"Authorization": f"Bearer {token}", "Content-Type": LFS_JSON, "Accept": LFS_JSON},
+            timeout=30,
+        )
+
+
+def actions(response: requests.Response) -> dict[str, Any]:
+    """What a batch about one object lets the client do."""
+    assert response.status_code == 200, response.text
+    (answer,) = response.json()["objects"]
+    assert "error" not in answer, answer
+    return answer["actions"]
+
+
+@contextmanager
+def running(public_key: Path, directory: Path) -> Iterator[Giftless]:
+    configuration = documents.filled_in(
+        documents.example("authz_service_giftless", "giftless.yaml"),
+        {
+            "/etc/giftless/giftless.pub.pem": str(public_key),
+            "a-long-random-secret-of-its-own": secrets.token_hex(),
+            "/var/lib/giftless": str(directory / "files"),
+        },
+    )
+    log = directory / "giftless.log"
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [elsewhere.python(*PACKAGES), "-c", _PROGRAM],
+            cwd=directory,
+            env={**os.environ, "GIFTLESS_CONFIG_STR": configuration},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    assert process.stdin
+    assert process.stdout
+    port = process.stdout.readline().strip()
+    assert port, log.read_text()[-3000:]
+    try:
+        yield Giftless(f"http://127.0.0.1:{port}")
+    finally:
+        process.stdin.close()
+        process.wait(timeout=30)
