@@ -13,13 +13,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
-from ckan import model
 from ckan.lib.redis import connect_to_redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from ckanext.authz_service import config, keys, rotation, tokens
-from ckanext.authz_service.errors import KeysError
+from ckanext.authz_service import config, giftless_profile, keys, ledger, rotation, tokens
+from ckanext.authz_service.errors import KeysError, LedgerMissing
 
 MAX_SKEW = tokens.LEEWAY / 2
 """Seconds by which two clocks may differ: two servers that are each that far off still trust each other."""
@@ -77,6 +76,25 @@ def files() -> Iterator[str]:
         seen.update(found)
 
 
+def giftless() -> Iterator[str]:
+    """Where tokens for a giftless are wanted, there is the key that signs them."""
+    if config.giftless_profile():
+        try:
+            giftless_profile.signing_key()
+        except KeysError as error:
+            yield str(error)
+
+
+def tables() -> Iterator[str]:
+    """Tokens can be written down."""
+    try:
+        with config.engine().connect() as connection:
+            if not ledger.tables_present(connection):
+                yield str(LedgerMissing())
+    except SQLAlchemyError:
+        return  # `clock` says it
+
+
 def issuer() -> Iterator[str]:
     """Whoever looks for the keys of the issuer that a token names finds them at this site."""
     named, site = config.issuer(), config.site_url()
@@ -125,7 +143,9 @@ def clock() -> Iterator[str]:
 CHECKS: dict[str, Callable[[], Iterator[str]]] = {
     "keys": signing,
     "rotation of keys": rotating,
+    "key for giftless": giftless,
     "permissions of files": files,
+    "list of issued tokens": tables,
     "issuer": issuer,
     "clocks": clock,
 }
@@ -144,9 +164,7 @@ def _unreadable(path: Path) -> Iterator[str]:
 
 def _database_time() -> float:
     query = sa.text("SELECT extract(epoch FROM clock_timestamp())")
-    engine = model.meta.engine
-    assert engine is not None
-    with engine.connect() as connection:
+    with config.engine().connect() as connection:
         return float(connection.execute(query).scalar_one())
 
 

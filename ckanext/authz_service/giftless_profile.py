@@ -58,7 +58,7 @@ def issue(context: Context, scopes: Sequence[Scope], lifetime: int | None = None
 
 
 def _issue(user: Any, scope: Scope, lifetime: int, *, whole_dataset: bool) -> Issued:
-    key = _key()
+    key = signing_key()
     answer = _granted(user, scope)
     token = None
     if answer is not None:
@@ -81,8 +81,11 @@ def _granted(user: Any, scope: Scope) -> AuthorizedScope | None:
     return giftless.without_unknown_actions(answer) if answer else None
 
 
-def _key() -> keys.SigningKey:
-    """Raises GiftlessOff, MissingKey (no directory), MissingGiftlessKey, UnusableKey."""
+def signing_key() -> keys.SigningKey:
+    """The key that giftless trusts, and nobody else.
+
+    Raises GiftlessOff, MissingKey (no directory), MissingGiftlessKey, UnusableKey.
+    """
     if not config.giftless_profile():
         raise GiftlessOff
     directory = config.keys_dir()

@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ckanext.authz_service import checks, keys, rotation
+from tests.authz_service.ledger_rows import execute
 
 pytestmark = pytest.mark.usefixtures("with_plugins")
 
@@ -50,6 +51,21 @@ def test_all_is_well(check, site):
 
 def test_no_key(check, without_key):
     assert "Run: ckan authz keygen" in found(check, "keys")
+
+
+def test_a_giftless_without_a_key(check, site, without_key):
+    site("giftless_profile", True)
+    assert "Run: ckan authz giftless-key" in found(check, "key for giftless")
+    keys.generate(without_key, "RS256", "giftless")
+    found(check)
+
+
+def test_no_tables(check, site):
+    execute("ALTER TABLE authz_service_token RENAME TO hidden_token")
+    try:
+        assert "ckan db upgrade -p authz_service" in found(check, "list of issued tokens")
+    finally:
+        execute("ALTER TABLE hidden_token RENAME TO authz_service_token")
 
 
 def test_a_broken_key(check, site, without_key):
