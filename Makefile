@@ -72,8 +72,11 @@ lint: install ## ruff: rules and layout
 types: install ## pyright
 	@$(call stage,pyright,$(BIN)/pyright --warnings,each line above names file and place)
 
+# Coverage, and what no CKAN takes part in, once: with the default version.
+ONCE := $(if $(OTHER_CKAN),--ignore=tests/setup --ignore=tests/benchmarks,--cov --cov-report=term)
+
 tests: browser services ## pytest with coverage
-	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) $(if $(OTHER_CKAN),,--cov --cov-report=term) $(TESTS),the summary above names the tests)
+	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) $(ONCE) $(TESTS),the summary above names the tests)
 
 proof: services ## fault, race and fuzz tests with their full counts, some minutes; writes docs/proof
 	@$(call stage,proof,$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --proof $(TESTS),the summary above names the tests)

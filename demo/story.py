@@ -53,8 +53,10 @@ class Story:
             ("Wrong bytes are refused and leave nothing", self.wrong_bytes),
             ("A token for one dataset does not open another", self.other_dataset),
             ("An interrupted download goes on where it stopped", self.resume),
+            ("The dataset goes back to v1, bytes and all, and that is one more version", self.go_back),
             ("A file that comes with the save itself is stored like any other", self.plain_upload),
             ("A file from before the plugins came is still there, its dataset can be edited", self.before),
+            ("A token that was taken back opens nothing any more", self.revoke),
         ]
 
     def token(self) -> None:
@@ -152,6 +154,16 @@ class Story:
         expect(rest.status_code == 206, f"the second request answered {rest.status_code}")
         expect(sha256(start + rest.content) == sha256(self.new), "the two parts are not the file")
 
+    def go_back(self) -> None:
+        self.editor.action(
+            "dataset_revert", dataset=self.name, revision_ref="v1", version_message="Too early."
+        )
+        (resource,) = self.reader.action("package_show", id=self.name)["resources"]
+        content = self.reader.http.get(resource["url"], timeout=TIMEOUT).content
+        expect(sha256(content) == sha256(self.old), f"the download has sha256 {sha256(content)}")
+        newest, *_ = self.reader.action("dataset_revision_list", id=self.name)
+        expect(newest["message"] == "Too early.", f"the newest version says {newest['message']}")
+
     def plain_upload(self) -> None:
         resource = self.editor.http.post(
             f"{self.editor.url}/api/action/resource_create",
@@ -172,6 +184,12 @@ class Story:
             self.editor.action("package_patch", id=name, notes=notes)
             found = self.reader.http.get(resource["url"], timeout=TIMEOUT).content
             expect(sha256(found) == sha256(content), f"the download has sha256 {sha256(found)}")
+
+    def revoke(self) -> None:
+        answer = self.editor.action("authz_verify", token=self.storage_token)
+        expect(answer["verified"], f"the token is not accepted: {answer}")
+        self.editor.action("authz_token_revoke", jti=answer["payload"]["jti"])
+        expect_refusal(401, lambda: self.batch("download", self.old))
 
     # What steps share.
 

@@ -50,6 +50,8 @@ def test_the_answer_over_the_api(app, dataset):
     }
     before = datetime.now(timezone.utc).replace(microsecond=0)
     response = app.post(URL, json=asked, headers={"Authorization": user["token"]})
+    assert "private" in response.headers["Cache-Control"]
+    assert "public" not in response.headers["Cache-Control"]
     answer = response.json["result"]
     assert set(answer) == {"user_id", "token", "expires_at", "requested_scopes", "granted_scopes"}
     assert answer["user_id"] == user["id"]

@@ -7,6 +7,7 @@ from typing import Any
 import ckantoolkit as tk
 from ckan import authz, model
 from ckan.types import Context
+from flask import has_request_context
 
 from ckanext.authz_service import audit, config, giftless_profile, issuing, ledger, tokens, verifying
 from ckanext.authz_service.errors import InvalidToken
@@ -51,6 +52,9 @@ def authz_authorize(context: Context, data_dict: dict[str, Any]) -> dict[str, An
     except tk.NotAuthorized:
         audit.record("refused", None, name=context.get("user"), reason="may not ask for tokens")
         raise
+    if has_request_context():
+        # Core would let every cache on the way keep the answer, and the token in it.
+        tk.request.environ["__no_cache__"] = True
     valid = _validated(schema.authorize(), context, data_dict)
     issue = giftless_profile.issue if giftless_profile.hands_out(valid["scopes"]) else issuing.issue
     return issue(context, valid["scopes"], valid.get("lifetime")).as_dict()
