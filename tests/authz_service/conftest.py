@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ckan import plugins
+from click.testing import CliRunner, Result
 from werkzeug.serving import make_server
 
 from ckanext.authz_service import keys
@@ -41,3 +44,13 @@ def address(app, ckan_config, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setitem(ckan_config, "ckanext.authz_service.jwt_issuer", url)
     yield url
     server.shutdown()
+
+
+@pytest.fixture
+def run(with_plugins) -> Callable[..., Result]:
+    """``ckan authz`` with these arguments."""
+    # Through ``ckan`` itself the ini file would be read again, and with it another keys_dir.
+    plugin: Any = plugins.get_plugin("authz_service")
+    (authz,) = plugin.get_commands()
+    assert authz.name == "authz"
+    return lambda *arguments: CliRunner().invoke(authz, arguments)

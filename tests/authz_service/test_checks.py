@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import re
 from datetime import timedelta
-from typing import Any
 
 import freezegun
 import pytest
 import redis
-from ckan import plugins
-from click.testing import CliRunner
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -22,10 +19,8 @@ pytestmark = pytest.mark.usefixtures("with_plugins")
 
 
 @pytest.fixture
-def check():
-    plugin: Any = plugins.get_plugin("authz_service")
-    (authz,) = plugin.get_commands()
-    return lambda: CliRunner().invoke(authz, ["check"])
+def check(run):
+    return lambda: run("check")
 
 
 @pytest.fixture

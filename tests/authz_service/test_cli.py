@@ -5,25 +5,13 @@ from __future__ import annotations
 import stat
 import subprocess
 import time
-from typing import Any
 
 import freezegun
 import pytest
-from ckan import plugins
-from click.testing import CliRunner
 
 from ckanext.authz_service import config, keys, rotation, tokens
 
 pytestmark = pytest.mark.usefixtures("with_plugins")
-
-
-@pytest.fixture
-def run():
-    # Through ``ckan`` itself the ini file would be read again, and with it another keys_dir.
-    plugin: Any = plugins.get_plugin("authz_service")
-    (authz,) = plugin.get_commands()
-    assert authz.name == "authz"
-    return lambda *arguments: CliRunner().invoke(authz, arguments)
 
 
 @pytest.mark.parametrize(

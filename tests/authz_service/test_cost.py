@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import combinations
 from typing import Any
 
 import pytest
 from ckan import model
 from ckan.tests import factories, helpers
-from sqlalchemy import event
 
 from ckanext.authz_service import issuing, permissions, registry
 from ckanext.authz_service.scope import Scope
+from tests.statements import statements
 
 pytestmark = pytest.mark.usefixtures("with_plugins", "with_key")
 
 ACTIONS = ("read", "update", "patch", "delete")
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """The SQL sent to the database in this block."""
-    sent: list[str] = []
-
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        sent.append(statement)
-
-    event.listen(model.meta.engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(model.meta.engine, "before_cursor_execute", note)
 
 
 def cost(user: str, scopes: list[str], granted: int | None = None) -> int:

@@ -6,9 +6,7 @@ from typing import Any
 
 import ckantoolkit as tk
 import pytest
-from ckan import plugins
 from ckan.tests import factories
-from click.testing import CliRunner
 
 from ckanext.authz_service import audit, config, giftless, keys
 from ckanext.authz_service.authorizer import AuthorizedScope
@@ -206,13 +204,6 @@ def test_other_tokens_stay_as_they_are():
 
 
 # --- the command ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def run():
-    plugin: Any = plugins.get_plugin("authz_service")
-    (authz,) = plugin.get_commands()
-    return lambda *arguments: CliRunner().invoke(authz, arguments)
 
 
 def test_the_command_creates_the_key_once_and_prints_its_public_half(run, without_key):

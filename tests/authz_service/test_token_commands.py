@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from ckan import plugins
 from ckan.tests import factories
-from click.testing import CliRunner
 
 from ckanext.authz_service import config
 from tests.authz_service.ledger_rows import age, issued_to, jti_of, rows
 
 pytestmark = pytest.mark.usefixtures("with_plugins")
-
-
-@pytest.fixture
-def run():
-    # Through ``ckan`` itself the ini file would be read again, and with it another keys_dir.
-    plugin: Any = plugins.get_plugin("authz_service")
-    (authz,) = plugin.get_commands()
-    assert authz.name == "authz"
-    return lambda *arguments: CliRunner().invoke(authz, arguments)
 
 
 def test_tokens_are_listed_without_being_shown(run, with_key):

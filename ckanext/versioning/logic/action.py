@@ -218,13 +218,6 @@ def package_show(original_action: Any, context: Context, data_dict: dict[str, An
 
 @tk.chained_action
 @as_ckan_errors
-def package_create(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-    """Core's, which with ``version_message`` says something about the revision that it makes."""
-    return _with_message(original_action, context, data_dict)
-
-
-@tk.chained_action
-@as_ckan_errors
 def package_update(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
     """Core's, with ``version_message``; it refuses to save what ``package_show`` gave for an old revision.
 
@@ -240,34 +233,6 @@ def package_update(original_action: Any, context: Context, data_dict: dict[str, 
     return _with_message(original_action, context, data_dict)
 
 
-@tk.chained_action
-@as_ckan_errors
-def resource_create(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-    """Core's, with ``version_message``."""
-    return _with_message(original_action, context, data_dict)
-
-
-@tk.chained_action
-@as_ckan_errors
-def resource_update(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-    """Core's, with ``version_message``."""
-    return _with_message(original_action, context, data_dict)
-
-
-@tk.chained_action
-@as_ckan_errors
-def resource_patch(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-    """Core's, with ``version_message``."""
-    return _with_message(original_action, context, data_dict)
-
-
-@tk.chained_action
-@as_ckan_errors
-def resource_delete(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-    """Core's, with ``version_message``."""
-    return _with_message(original_action, context, data_dict)
-
-
 def _with_message(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
     if "version_message" not in data_dict:
         return original_action(context, data_dict)
@@ -276,6 +241,24 @@ def _with_message(original_action: Any, context: Context, data_dict: dict[str, A
     given = _validated(schema.version_message(), {"version_message": data_dict["version_message"]})
     with actor.saying(given.get("version_message"), deferred=bool(context.get("defer_commit"))):
         return original_action(context, rest)
+
+
+def _taking_a_message(name: str) -> Any:
+    @tk.chained_action
+    @as_ckan_errors
+    def action(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
+        return _with_message(original_action, context, data_dict)
+
+    action.__name__ = name
+    action.__doc__ = f"Core's {name}, with ``version_message`` as in ``package_update``."
+    return action
+
+
+package_create = _taking_a_message("package_create")
+resource_create = _taking_a_message("resource_create")
+resource_delete = _taking_a_message("resource_delete")
+resource_patch = _taking_a_message("resource_patch")
+resource_update = _taking_a_message("resource_update")
 
 
 def _validated(valid: dict[str, Any], data_dict: dict[str, Any]) -> dict[str, Any]:
