@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import click
 from ckan.types import Context
@@ -76,8 +76,8 @@ def _issue(user: Any, scope: Scope, lifetime: int, *, whole_dataset: bool) -> Is
 
 
 def _granted(user: Any, scope: Scope) -> AuthorizedScope | None:
-    asking = cast(Context, {"user": user.name if user else "", "auth_user_obj": user})
-    answer = registry.authorizer().grant(scope, context=permissions.fresh_context(asking))
+    context = permissions.context_for(user, permissions.Memory())
+    answer = registry.authorizer().grant(scope, context=context)
     return giftless.without_unknown_actions(answer) if answer else None
 
 

@@ -198,11 +198,11 @@ def record(session: Any, package_id: str) -> int | None:
         for table in tables.TABLES:
             connection.execute(sa.delete(table).where(table.c.package_id == package_id))
         return None
-    now, head = _state(session, package), connection.execute(_HEAD, {"of": package_id}).first()
+    now, head = _snapshot(session, package), connection.execute(_HEAD, {"of": package_id}).first()
     before = None if head else _committed(package_id)
     baseline = changes.compare(before.snapshot, None) if before else None
     known = changes.known(baseline) if baseline else _known(connection, package_id, head) if head else None
-    change = changes.compare(now.snapshot, known)
+    change = changes.compare(now, known)
     if change is None:
         return None
     if before and baseline:
@@ -210,32 +210,33 @@ def record(session: Any, package_id: str) -> int | None:
         _insert(connection, package_id, None, baseline, before.labels, _NOBODY, created)
         head = connection.execute(_HEAD, {"of": package_id}).one()
     created = head.now if head else connection.execute(_TIME).scalar_one()
-    return _insert(connection, package_id, head, change, now.labels, actor.current(session), created)
+    return _insert(connection, package_id, head, change, _labels(package), actor.current(session), created)
 
 
 #: Who "made" the state in which the first recorded save of a dataset found it.
 _NOBODY = Actor(None, None, "baseline")
 
 
+def _snapshot(session: Any, package: Any) -> Snapshot:
+    context: Any = {"model": model, "session": session, "user": "", "ignore_auth": True, "for_edit": True}
+    return snapshot.split(package_dictize(package, context, include_plugin_data=True))
+
+
+def _labels(package: Any) -> list[str]:
+    """CKAN's permission labels."""
+    return sorted(get_permission_labels().get_dataset_labels(package))
+
+
 @dataclass(frozen=True)
-class _State:
-    """A dataset as a session sees it: ``labels`` are CKAN's permission labels."""
+class _Committed:
+    """A dataset as others see it while a transaction changes it."""
 
     snapshot: Snapshot
     labels: list[str]
     modified: datetime
 
 
-def _state(session: Any, package: Any) -> _State:
-    context: Any = {"model": model, "session": session, "user": "", "ignore_auth": True, "for_edit": True}
-    return _State(
-        snapshot.split(package_dictize(package, context, include_plugin_data=True)),
-        sorted(get_permission_labels().get_dataset_labels(package)),
-        package.metadata_modified.replace(tzinfo=timezone.utc),
-    )
-
-
-def _committed(package_id: str) -> _State | None:
+def _committed(package_id: str) -> _Committed | None:
     """The dataset without what the running transaction did to it; None if that has made it.
 
     That is how it was before its history began: it is older than the plugin, or came by textual SQL.
@@ -247,7 +248,10 @@ def _committed(package_id: str) -> _State | None:
     scoped.registry.set(other)
     try:
         package = other.get(model.Package, package_id)
-        return _state(other, package) if package else None
+        if package is None:
+            return None
+        modified = package.metadata_modified.replace(tzinfo=timezone.utc)
+        return _Committed(_snapshot(other, package), _labels(package), modified)
     finally:
         scoped.registry.set(mine)
         other.close()

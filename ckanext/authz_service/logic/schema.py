@@ -93,11 +93,10 @@ def _flag(value: Any) -> bool:
 
 
 def _limit(value: Any) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_LIMIT:
+    number = _whole_number(value)
+    if number is None or not 1 <= number <= MAX_LIMIT:
         raise tk.Invalid(f"Give a whole number from 1 to {MAX_LIMIT}.")
-    return value
+    return number
 
 
 def _cursor(value: Any) -> ledger.Cursor:
@@ -131,11 +130,16 @@ def _scopes(value: Any) -> list[Scope]:
 
 
 def _seconds(value: Any) -> int:
-    # Forms send numbers as text. bool is an int in Python, and true is not a number of seconds.
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+    number = _whole_number(value)
+    if number is None or number <= 0:
         raise tk.Invalid(
             "The lifetime is a whole number of seconds, 1 or more. Leave it out for the longest."
         )
-    return value
+    return number
+
+
+def _whole_number(value: Any) -> int | None:
+    # Forms send numbers as text. bool is an int in Python, and true is no number.
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
