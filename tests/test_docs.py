@@ -102,4 +102,4 @@ def test_the_docs_build_without_a_warning(tmp_path: Path):
         [*sphinx, ROOT / "docs", tmp_path / "html"], capture_output=True, text=True, check=False
     )
     assert built.returncode == 0, built.stderr
-    assert "dataset_revision_list" in (tmp_path / "html" / "versioning.html").read_text()
+    assert "dataset_revision_list" in (tmp_path / "html" / "versioning_api.html").read_text()

@@ -8,14 +8,16 @@ from typing import Any
 import ckantoolkit as tk
 from flask import Blueprint
 
-from ckanext.versioning import access, errors, pages, reading, revisions
+from ckanext.versioning import access, errors, pages, reading, release_page, revert_page, revisions
 
 blueprint = Blueprint("versioning", __name__)
 blueprint.add_url_rule("/dataset/<id>/versions", view_func=pages.versions)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>", view_func=pages.version)
 blueprint.add_url_rule("/dataset/<id>@<ref>", view_func=pages.at)
-blueprint.add_url_rule("/dataset/<id>/v/<ref>/release", view_func=pages.release, methods=["GET", "POST"])
-blueprint.add_url_rule("/dataset/<id>/v/<ref>/revert", view_func=pages.revert, methods=["GET", "POST"])
+blueprint.add_url_rule(
+    "/dataset/<id>/v/<ref>/release", view_func=release_page.release, methods=["GET", "POST"]
+)
+blueprint.add_url_rule("/dataset/<id>/v/<ref>/revert", view_func=revert_page.revert, methods=["GET", "POST"])
 
 
 @blueprint.route(

@@ -1,0 +1,109 @@
+"""What the pages of a dataset's history share: who asks for what, and the frame around the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import ckantoolkit as tk
+from flask import current_app
+from flask_wtf.csrf import validate_csrf
+from wtforms import ValidationError
+
+from ckanext.versioning import access, errors, releases, revisions
+from ckanext.versioning.access import Viewer
+
+
+class Words:
+    """CKAN's translations, for the modules that know no CKAN."""
+
+    @staticmethod
+    def gettext(message: str) -> str:
+        return tk._(message)
+
+    @staticmethod
+    def ngettext(msgid1: str, msgid2: str, n: int) -> str:
+        return tk.ungettext(msgid1, msgid2, n)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The dataset of the address, which the caller may read, and what they see of its history."""
+
+    package: Any
+    who: Viewer
+
+    @property
+    def may_edit(self) -> bool:
+        """Whoever may update the dataset may also release versions and go back to them, and sees them all."""
+        return self.who.labels is None
+
+
+def asked_for(id: str) -> Asked:
+    # Core would add "public": what this page shows depends on who asks.
+    tk.request.environ["__no_cache__"] = True
+    context = page_context()
+    try:
+        package = access.readable(context, id, "package_show", {"id": id})
+    except tk.ObjectNotFound:
+        return tk.abort(404, tk._("Dataset not found or you have no permission to view it"))
+    return Asked(package, access.viewer(context, package.id))
+
+
+def revision_of(asked: Asked, ref: str) -> Any:
+    try:
+        return revisions.find(asked.package.id, asked.who, ref)
+    except errors.VersioningError:
+        return tk.abort(404, tk._("This dataset has no such version, or you have no permission to view it."))
+
+
+def page_context() -> Any:
+    return {"user": tk.current_user.name, "auth_user_obj": tk.current_user, "for_view": True}
+
+
+def version_named(asked: Asked, revision: Any) -> dict[str, Any]:
+    """What the pages say about a revision; ``ref`` is the name it has in their text and addresses."""
+    seq = revision.seq
+    found = [r for r in reversed(releases.listing(asked.package.id)) if r["seq"] == seq]
+    return {
+        "seq": seq,
+        "id": revision.id,
+        "ref": found[0]["name"] if found else f"r{seq}",
+        "releases": found,
+        "author": revision.author_name,
+        "message": revision.message,
+        "created": revision.created,
+        "may_release": asked.may_edit and not found,
+        "may_revert": asked.may_edit and seq != revisions.head_seq(asked.package.id),
+    }
+
+
+def check_sent_by_our_form() -> None:
+    # CKAN's own check leaves out plugins' pages on 2.11, and on 2.12 every page that somebody
+    # without a session has opened before.
+    try:
+        validate_csrf(tk.request.form.get(current_app.config["WTF_CSRF_FIELD_NAME"]))
+    except ValidationError:
+        tk.abort(
+            400,
+            tk._(
+                "Nothing was changed: the form was open for too long, or was not sent from this site's own "
+                "page. Open the version again and go on from there."
+            ),
+        )
+
+
+def to_version(asked: Asked, ref: str) -> Any:
+    return tk.redirect_to("versioning.version", id=asked.package.name, ref=ref)
+
+
+def rendered(asked: Asked, template: str, **variables: Any) -> str:
+    """Our template inside the dataset's page, which needs the dataset as it is now."""
+    now = tk.get_action("package_show")(page_context(), {"id": asked.package.id})
+    following = tk.current_user.is_authenticated and tk.get_action("am_following_dataset")(
+        page_context(), {"id": asked.package.id}
+    )
+    return tk.render(
+        f"versioning/{template}.html",
+        {"pkg_dict": now, "dataset_type": now["type"], "am_following": following, **variables},
+    )
