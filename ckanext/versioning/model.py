@@ -1,7 +1,8 @@
-"""The four tables that hold the history of all datasets.
+"""The tables that hold the history of all datasets.
 
-Rows are only added, but for `resource_state.to_seq`, which ends a state, and for purging a dataset. Nothing
-refers to core's tables by foreign key: a dataset's history does not stand in the way of anything done to it.
+Rows are only added, but for `resource_state.to_seq`, which ends a state, `classic_file.oid`, which becomes
+known later, and for purging a dataset. Nothing refers to core's tables by foreign key: a dataset's history
+does not stand in the way of anything done to it.
 The tables are in CKAN's metadata, so that whatever empties or creates all of CKAN's tables does it to them.
 """
 
@@ -108,7 +109,28 @@ release = sa.Table(
     sa.Index("versioning_release_seq", "package_id", "seq"),
 )
 
-TABLES = (revision, resource_state, metadata_blob, release)
+#: The file that CKAN's own FileStore had for a state of a resource: its size (bytes) and when it was written
+#: (nanoseconds since 1970). ``oid`` is the sha256 of its bytes once they are in the object store, where
+#: they are linked to the dataset. It is not in `resource_state`, because a revision's id is made from that.
+#: Whatever removes objects that nobody needs has to count these oids as needed, like those of the states.
+classic_file = sa.Table(
+    "versioning_classic_file",
+    meta.metadata,
+    sa.Column("package_id", sa.Text, primary_key=True),
+    sa.Column("resource_id", sa.Text, primary_key=True),
+    sa.Column("from_seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("oid", sa.Text),
+    sa.Index(
+        "versioning_classic_file_waiting",
+        "package_id",
+        "resource_id",
+        postgresql_where=sa.text("oid IS NULL"),
+    ),
+)
+
+TABLES = (revision, resource_state, metadata_blob, release, classic_file)
 
 
 def tables_present(connection: Any) -> bool:

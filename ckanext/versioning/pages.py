@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import ckantoolkit as tk
 
-from ckanext.versioning import fields, reading, snapshot, timeline
+from ckanext.versioning import fields, pins, reading, revisions, snapshot, timeline
 from ckanext.versioning.page_frame import Words, asked_for, page_context, rendered, revision_of, version_named
 
 
@@ -32,13 +33,14 @@ def version(id: str, ref: str) -> Any:
     old = tk.get_action("package_show")(
         page_context(), {"id": asked.package.id, "revision_ref": f"r{revision.seq}"}
     )
+    kept = pins.kept(revisions.states(asked.package.id, revision.seq))
     return rendered(
         asked,
         "version",
         old=old,
         version=version_named(asked, revision),
         fields=fields.rows(old, Words()),
-        resources=[(resource, _kind(resource)) for resource in old["resources"]],
+        resources=[(resource, _kind(resource, kept)) for resource in old["resources"]],
     )
 
 
@@ -47,9 +49,12 @@ def at(id: str, ref: str) -> Any:
     return tk.redirect_to("versioning.version", id=id, ref=ref)
 
 
-def _kind(resource: dict[str, Any]) -> str:
-    """``file`` that can be downloaded, ``lost`` (a file of which nothing was kept), ``link``, or ``none``."""
+def _kind(resource: dict[str, Any], kept: Collection[str]) -> str:
+    """``file`` that can be downloaded, ``lost`` (a file of which nothing was kept), ``link``, or ``none``.
+
+    *kept* are ids of resources whose file CKAN's own FileStore had then.
+    """
     if resource.get("url_type") != "upload":
         return "link" if tk.h.is_url(resource.get("url") or "") else "none"
-    kept = snapshot.stored_oid(resource) and reading.has_files()
-    return "file" if kept else "lost"
+    stored = snapshot.stored_oid(resource) and reading.has_files()
+    return "file" if stored or resource["id"] in kept else "lost"

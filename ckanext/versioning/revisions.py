@@ -129,11 +129,24 @@ def details(package_id: str, who: Viewer, revision: Any) -> dict[str, Any]:
 
 
 def states(package_id: str, seq: int) -> list[Any]:
-    """Rows of the resources' states in the revision, in the dataset's order, with ``body`` (JSON text)."""
-    s, b = tables.resource_state, tables.metadata_blob
+    """Rows of the resources' states in the revision, in the dataset's order, with ``body`` (JSON text).
+
+    ``oid`` and ``size`` are what the revision's id was made from. ``file_oid`` and ``file_size`` are of the
+    bytes that belong to the state: also of a file of CKAN's own FileStore, whose sha256 becomes known only
+    when it is taken in. Until then it has a ``file_size`` and ``file_mtime_ns``, see `pins.mark_of`.
+    """
+    s, b, c = tables.resource_state, tables.metadata_blob, tables.classic_file
+    same = [c.c[name] == s.c[name] for name in ("package_id", "resource_id", "from_seq")]
     return _rows(
-        sa.select(s, b.c.body)
+        sa.select(
+            s,
+            b.c.body,
+            sa.func.coalesce(s.c.oid, c.c.oid).label("file_oid"),
+            sa.func.coalesce(s.c.size, c.c.size).label("file_size"),
+            c.c.mtime_ns.label("file_mtime_ns"),
+        )
         .join(b, (b.c.package_id == s.c.package_id) & (b.c.sha == s.c.meta_sha))
+        .outerjoin(c, sa.and_(*same))
         .where(
             s.c.package_id == package_id,
             s.c.from_seq <= seq,

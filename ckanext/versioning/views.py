@@ -8,7 +8,17 @@ from typing import Any
 import ckantoolkit as tk
 from flask import Blueprint
 
-from ckanext.versioning import access, errors, pages, reading, release_page, revert_page, revisions
+from ckanext.versioning import (
+    access,
+    errors,
+    filestore,
+    pages,
+    pins,
+    reading,
+    release_page,
+    revert_page,
+    revisions,
+)
 
 blueprint = Blueprint("versioning", __name__)
 blueprint.add_url_rule("/dataset/<id>/versions", view_func=pages.versions)
@@ -37,13 +47,22 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
     resource = json.loads(state.body)
     if not resource.get("url_type") and resource["url"]:
         return tk.redirect_to(reading.link(resource["url"]))
-    if state.oid is None:
+    mark = pins.mark_of(state)
+    if state.file_oid is None and mark is None:
         return tk.abort(404, tk._("What was behind this resource then was not kept."))
     if not reading.has_files():
         return tk.abort(404, tk._("This site keeps the history of metadata only, not of files."))
-    from ckanext.external_storage.views import send_object  # versioning also runs without it
+    # versioning also runs without it
+    from ckanext.external_storage.download import object_response
+    from ckanext.external_storage.views import send_object
 
-    return send_object(package_id, state.oid, reading.filename(resource))
+    name = reading.filename(resource)
+    if state.file_oid:
+        return send_object(package_id, state.file_oid, name)
+    file = filestore.open_marked(resource_id, mark) if mark else None
+    if file is None or mark is None:
+        return tk.abort(404, tk._("What was behind this resource then was not kept."))
+    return object_response(tk.request.environ, file, f"{mark.mtime_ns:x}-{mark.size:x}", mark.size, name)
 
 
 def _resource(id: str, ref: str, resource_id: str) -> tuple[str, Any] | None:
