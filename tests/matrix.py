@@ -156,6 +156,13 @@ TABLE = [
         READ,
         case="an old version",
     ),
+    Row("package_show", lambda dataset: {"id": f"{dataset['name']}@r1"}, READ, case="name@ref"),
+    Row(
+        "resource_show",
+        lambda dataset: {"id": dataset["resources"][0]["id"], "revision_ref": "r1"},
+        READ,
+        case="an old version",
+    ),
 ]
 
 

@@ -65,13 +65,13 @@ class ReleaseExists(VersioningError):
 
 
 class NotCurrent(VersioningError):
-    """Somebody tries to save what `package_show` gave for an old revision."""
+    """Somebody tries to save what `package_show` or `resource_show` gave for an old revision."""
 
     def __init__(self, seq: int):
         super().__init__(
-            f"This is the dataset as it was in revision {seq}, not as it is now: saving it would undo every "
-            "later change. Nothing was saved. Read the dataset with package_show without revision_ref, and "
-            "change that."
+            f"This is what was in revision {seq}, not what is there now: saving it would undo every later "
+            "change. Nothing was saved. To bring it back use dataset_revert. To change what is there now, "
+            "read it without a ref and change that."
         )
         self.seq = seq
 

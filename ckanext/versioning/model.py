@@ -32,7 +32,7 @@ class StoredJson(sa.types.UserDefinedType):
 
 #: A state of a dataset that was saved. ``seq`` counts from 1 without gaps, ``id`` and the ``*_sha`` are
 #: explained in `history`. What redaction will have to empty may be NULL. ``labels`` are CKAN's permission
-#: labels at the time, ``created`` is the database's clock.
+#: labels at the time, ``created`` is the database's clock. ``txid`` and ``number`` are explained in `feed`.
 revision = sa.Table(
     "versioning_revision",
     meta.metadata,
@@ -55,8 +55,11 @@ revision = sa.Table(
     sa.Column("labels", postgresql.ARRAY(sa.Text), nullable=False),
     sa.Column("summary", postgresql.JSONB, nullable=False),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("txid", sa.BigInteger, nullable=False, server_default=sa.text("txid_current()")),
+    sa.Column("number", sa.BigInteger, sa.Identity(), nullable=False),
     sa.CheckConstraint("(seq = 1) = (parent_id IS NULL) AND seq >= 1", name="versioning_revision_chain"),
     sa.Index("versioning_revision_changeset", "package_id", "changeset", "seq"),
+    sa.Index("versioning_revision_number", "txid", "number", unique=True),
 )
 
 #: A resource from revision ``from_seq`` up to, but not in, ``to_seq`` (NULL: still). ``position`` is its
@@ -81,6 +84,7 @@ resource_state = sa.Table(
         unique=True,
         postgresql_where=sa.text("to_seq IS NULL"),
     ),
+    sa.Index("versioning_resource_state_resource", "resource_id"),
 )
 
 #: Bodies of datasets and resources as `snapshot` makes them, by their salted sha.
@@ -130,11 +134,21 @@ classic_file = sa.Table(
     ),
 )
 
+#: One row, which says about itself in which transaction and table it was written: see `feed`.
+feed = sa.Table(
+    "versioning_feed",
+    meta.metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("table_oid", sa.BigInteger, nullable=False),
+    sa.Column("txid", sa.BigInteger, nullable=False, server_default=sa.text("txid_current()")),
+)
+
+#: Those with rows of a dataset, all of which have its ``package_id``.
 TABLES = (revision, resource_state, metadata_blob, release, classic_file)
 
 
 def tables_present(connection: Any) -> bool:
     """Has ``ckan db upgrade -p versioning`` been run? *connection* is a connection or a session."""
     found = sa.text("SELECT count(*) FROM unnest(:names) AS name WHERE to_regclass(name) IS NOT NULL")
-    names = [table.name for table in TABLES]
-    return connection.execute(found, {"names": names}).scalar() == len(TABLES)
+    names = [table.name for table in (*TABLES, feed)]
+    return connection.execute(found, {"names": names}).scalar() == len(names)

@@ -73,7 +73,6 @@ def _resource(id: str, ref: str, resource_id: str) -> tuple[str, Any] | None:
         revision = revisions.find(package.id, access.viewer(context, package.id), ref)
     except (tk.ObjectNotFound, errors.VersioningError):
         return None
-    for state in revisions.states(package.id, revision.seq):
-        if state.resource_id == resource_id:
-            return package.id, state
-    return None
+    # PostgreSQL takes neither NUL nor half a surrogate pair, and no resource is called so.
+    states = revisions.states(package.id, revision.seq, resource_id) if resource_id.isprintable() else []
+    return (package.id, states[0]) if states else None

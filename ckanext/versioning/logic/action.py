@@ -4,6 +4,7 @@ from ckanext.versioning.logic.reading_actions import (
     dataset_revision_list,
     dataset_revision_show,
     package_show,
+    resource_show,
 )
 from ckanext.versioning.logic.release_actions import dataset_release_create, dataset_release_list
 from ckanext.versioning.logic.saving_actions import (
@@ -28,5 +29,6 @@ __all__ = [
     "resource_create",
     "resource_delete",
     "resource_patch",
+    "resource_show",
     "resource_update",
 ]

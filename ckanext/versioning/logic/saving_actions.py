@@ -57,7 +57,10 @@ def dataset_revert(context: Context, data_dict: dict[str, Any]) -> dict[str, Any
 @tk.chained_action
 @as_ckan_errors
 def package_update(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-    """Core's, with ``version_message``; it refuses to save what ``package_show`` gave for an old revision.
+    """Core's, with ``version_message``.
+
+    This and the other actions named below refuse to save what ``package_show`` or ``resource_show`` gave for
+    an old revision.
 
     :param version_message: what is to be said about the revision that this makes, up to 1000 characters. It
         becomes no part of the dataset. Also a parameter of ``package_create``, ``package_patch``,
@@ -67,11 +70,11 @@ def package_update(original_action: Any, context: Context, data_dict: dict[str, 
 
     :raises ValidationError: it is such a dict; the message is not text, or too long
     """
-    reading.refuse_old(data_dict)
     return _with_message(original_action, context, clearing.without_removal(data_dict))
 
 
 def _with_message(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
+    data_dict = reading.for_saving(data_dict)
     if "version_message" not in data_dict:
         return original_action(context, data_dict)
     # A copy: core would keep it as an extra of a resource, and a form that is shown again must not lose it.

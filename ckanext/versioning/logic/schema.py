@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import ckantoolkit as tk
+
+from ckanext.versioning import refs
+from ckanext.versioning.errors import InvalidRef
 
 #: Revisions in one answer of `dataset_revision_list`, unless asked otherwise …
 LIMIT = 20
 #: … and the most that can be asked for.
 MAX_LIMIT = 1000
+#: Revisions in one answer of `revision_changes_since`, unless asked otherwise.
+CHANGES = 100
 #: Characters of a message.
 MAX_MESSAGE = 1000
 #: Parts that one `dataset_revert` names.
@@ -22,6 +28,17 @@ def dataset_revision_list() -> dict[str, Any]:
         "all": [_default(False), tk.get_validator("boolean_validator")],
         "limit": [_default(LIMIT), _number(MAX_LIMIT)],
         "before_seq": [tk.get_validator("ignore_missing"), _number()],
+        "author": [tk.get_validator("ignore_empty"), _text],
+        "since": [tk.get_validator("ignore_empty"), _time(start=True)],
+        "until": [tk.get_validator("ignore_empty"), _time()],
+        "resource_id": [tk.get_validator("ignore_empty"), _text],
+    }
+
+
+def revision_changes_since() -> dict[str, Any]:
+    return {
+        "cursor": [tk.get_validator("ignore_empty"), _text],
+        "limit": [_default(CHANGES), _number(MAX_LIMIT)],
     }
 
 
@@ -59,7 +76,7 @@ def version_message() -> dict[str, Any]:
     return {"version_message": [tk.get_validator("ignore_empty"), _message]}
 
 
-def package_show_revision() -> dict[str, Any]:
+def show_revision() -> dict[str, Any]:
     return {
         "id": [tk.get_validator("not_missing"), _text],
         "revision_ref": [tk.get_validator("not_missing"), _text],
@@ -95,6 +112,21 @@ def _names(value: Any) -> list[str]:
     if not isinstance(value, list) or not value or len(value) > MAX_PARTS:
         raise tk.Invalid(f"Give a list of 1 to {MAX_PARTS} names or ids; leave it out for everything.")
     return [_text(name) for name in value]
+
+
+def _time(*, start: bool = False) -> Any:
+    """Validator for a point in time, in the forms that refs have; *start* as in `refs.moment`."""
+
+    def validator(value: Any) -> datetime:
+        try:
+            found = refs.moment(_text(value), start=start)
+        except InvalidRef:
+            found = None
+        if found is None:
+            raise tk.Invalid("Give a time like 2026-05-01T12:00Z, or a date like 2026-05-01.")
+        return found
+
+    return validator
 
 
 def _number(limit: int | None = None) -> Any:
