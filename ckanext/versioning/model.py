@@ -1,7 +1,7 @@
-"""The four tables that hold the history of all datasets.
+"""The tables that hold the history of all datasets.
 
-Rows are only added, but for `resource_state.to_seq`, which ends a state, and for purging a dataset. Nothing
-refers to core's tables by foreign key: a dataset's history does not stand in the way of anything done to it.
+Rows are only added, but for `resource_state.to_seq`, which ends a state, for what is said about a release, and
+for purging a dataset. Nothing refers to core's tables by foreign key: a dataset's history does not stand in the way of anything done to it.
 The tables are in CKAN's metadata, so that whatever empties or creates all of CKAN's tables does it to them.
 """
 
@@ -102,13 +102,32 @@ release = sa.Table(
     sa.Column("seq", sa.Integer, nullable=False),
     sa.Column("title", sa.Text),
     sa.Column("notes", sa.Text, nullable=False),
+    sa.Column("doi", sa.Text),
     sa.Column("author_id", sa.Text),
     sa.Column("author_name", sa.Text),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
     sa.Index("versioning_release_seq", "package_id", "seq"),
 )
 
-TABLES = (revision, resource_state, metadata_blob, release)
+#: What a release was before somebody changed or deleted it; author and ``created`` are those of the change.
+release_change = sa.Table(
+    "versioning_release_change",
+    meta.metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("package_id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("title", sa.Text),
+    sa.Column("notes", sa.Text, nullable=False),
+    sa.Column("doi", sa.Text),
+    sa.Column("deleted", sa.Boolean, nullable=False),
+    sa.Column("author_id", sa.Text),
+    sa.Column("author_name", sa.Text),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("versioning_release_change_name", "package_id", "name"),
+)
+
+TABLES = (revision, resource_state, metadata_blob, release, release_change)
 
 
 def tables_present(connection: Any) -> bool:
