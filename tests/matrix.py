@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ckantoolkit as tk
-from ckan.tests import factories
+from ckan.tests import factories, helpers
 
 STATES = ("public", "private", "draft", "deleted")
 #: Users by what they are in the dataset's organisation; a "stranger" is an editor of another one.
@@ -102,6 +102,11 @@ def _new_user() -> dict[str, Any]:
     return {"user_id": factories.User()["id"]}
 
 
+def _release_of(dataset: dict[str, Any]) -> dict[str, Any]:
+    made = helpers.call_action("dataset_release_create", dataset=dataset["id"], name=f"v{next(_numbers)}")
+    return {"dataset": dataset["id"], "release": made["name"]}
+
+
 TABLE = [
     # authz_service
     Row("authz_public_key", lambda dataset: {}, ALWAYS),
@@ -149,6 +154,10 @@ TABLE = [
         lambda dataset: {"dataset": dataset["id"], "name": f"v{next(_numbers)}"},
         WRITE,
     ),
+    Row("dataset_release_show", _release_of, READ),
+    Row("dataset_release_update", lambda dataset: {**_release_of(dataset), "title": "New"}, WRITE),
+    Row("dataset_release_delete", _release_of, ADMINS),
+    Row("dataset_release_next", lambda dataset: {"dataset": dataset["id"]}, WRITE),
     Row("dataset_revert", lambda dataset: {"dataset": dataset["id"], "revision_ref": "head"}, WRITE),
     Row(
         "package_show",

@@ -1,8 +1,8 @@
 """The tables that hold the history of all datasets.
 
 Rows are only added, but for `resource_state.to_seq`, which ends a state, `classic_file.oid`, which becomes
-known later, and for purging a dataset. Nothing refers to core's tables by foreign key: a dataset's history
-does not stand in the way of anything done to it.
+known later, for what is said about a release, and for purging a dataset. Nothing refers to core's tables by
+foreign key: a dataset's history does not stand in the way of anything done to it.
 The tables are in CKAN's metadata, so that whatever empties or creates all of CKAN's tables does it to them.
 """
 
@@ -107,6 +107,7 @@ release = sa.Table(
     sa.Column("seq", sa.Integer, nullable=False),
     sa.Column("title", sa.Text),
     sa.Column("notes", sa.Text, nullable=False),
+    sa.Column("doi", sa.Text),
     sa.Column("author_id", sa.Text),
     sa.Column("author_name", sa.Text),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
@@ -143,8 +144,26 @@ feed = sa.Table(
     sa.Column("txid", sa.BigInteger, nullable=False, server_default=sa.text("txid_current()")),
 )
 
+#: What a release was before somebody changed or deleted it; author and ``created`` are those of the change.
+release_change = sa.Table(
+    "versioning_release_change",
+    meta.metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("package_id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("title", sa.Text),
+    sa.Column("notes", sa.Text, nullable=False),
+    sa.Column("doi", sa.Text),
+    sa.Column("deleted", sa.Boolean, nullable=False),
+    sa.Column("author_id", sa.Text),
+    sa.Column("author_name", sa.Text),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("versioning_release_change_name", "package_id", "name"),
+)
+
 #: Those with rows of a dataset, all of which have its ``package_id``.
-TABLES = (revision, resource_state, metadata_blob, release, classic_file)
+TABLES = (revision, resource_state, metadata_blob, release, release_change, classic_file)
 
 
 def tables_present(connection: Any) -> bool:

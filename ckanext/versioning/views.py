@@ -27,6 +27,12 @@ blueprint.add_url_rule("/dataset/<id>@<ref>", view_func=pages.at)
 blueprint.add_url_rule(
     "/dataset/<id>/v/<ref>/release", view_func=release_page.release, methods=["GET", "POST"]
 )
+blueprint.add_url_rule(
+    "/dataset/<id>/v/<ref>/release/edit", "release_edit", release_page.edit, methods=["GET", "POST"]
+)
+blueprint.add_url_rule(
+    "/dataset/<id>/v/<ref>/release/delete", "release_delete", release_page.delete, methods=["GET", "POST"]
+)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/revert", view_func=revert_page.revert, methods=["GET", "POST"])
 
 

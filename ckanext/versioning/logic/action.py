@@ -6,7 +6,14 @@ from ckanext.versioning.logic.reading_actions import (
     package_show,
     resource_show,
 )
-from ckanext.versioning.logic.release_actions import dataset_release_create, dataset_release_list
+from ckanext.versioning.logic.release_actions import (
+    dataset_release_create,
+    dataset_release_delete,
+    dataset_release_list,
+    dataset_release_next,
+    dataset_release_show,
+    dataset_release_update,
+)
 from ckanext.versioning.logic.saving_actions import (
     dataset_revert,
     package_create,
@@ -19,7 +26,11 @@ from ckanext.versioning.logic.saving_actions import (
 
 __all__ = [
     "dataset_release_create",
+    "dataset_release_delete",
     "dataset_release_list",
+    "dataset_release_next",
+    "dataset_release_show",
+    "dataset_release_update",
     "dataset_revert",
     "dataset_revision_list",
     "dataset_revision_show",
