@@ -9,12 +9,18 @@ import ckantoolkit as tk
 from ckan import model
 from ckan.lib.plugins import get_permission_labels
 
+from ckanext.versioning import config
+
 
 @dataclass(frozen=True)
 class Viewer:
-    """``labels`` are the caller's permission labels; None: may update the dataset, sees all of it."""
+    """``labels`` are the caller's permission labels; None: may update the dataset, sees all of it.
+
+    Without ``unreleased``, only the newest of the revisions that nobody has released can be theirs to see.
+    """
 
     labels: tuple[str, ...] | None
+    unreleased: bool = True
 
 
 def readable(context: Any, name_or_id: str, action: str, data_dict: dict[str, Any]) -> Any:
@@ -43,5 +49,6 @@ def viewer(context: Any, package_id: str) -> Viewer:
         tk.check_access("package_update", checked, {"id": package_id})
     except tk.NotAuthorized:
         user = checked.get("auth_user_obj")
-        return Viewer(tuple(get_permission_labels().get_user_dataset_labels(user)))
+        labels = tuple(get_permission_labels().get_user_dataset_labels(user))
+        return Viewer(labels, unreleased=config.readers_see_unreleased())
     return Viewer(None)

@@ -8,6 +8,7 @@ from typing import Any
 import ckantoolkit as tk
 from flask import Blueprint
 
+from ckanext.authz_service.bindings import entities
 from ckanext.versioning import access, errors, pages, reading, release_page, revert_page, revisions
 
 blueprint = Blueprint("versioning", __name__)
@@ -30,7 +31,8 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
     are missing or not for the caller; 404 and the reason where the bytes are not there to be served.
     """
     tk.request.environ["__no_cache__"] = True  # core would add "public"
-    found = _resource(id, ref, resource_id)
+    context: Any = {"user": tk.current_user.name, "auth_user_obj": tk.current_user}
+    found = _resource(context, id, ref, resource_id)
     if found is None:
         return tk.abort(404, tk._("Resource not found"))
     package_id, state = found
@@ -41,18 +43,22 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
         return tk.abort(404, tk._("What was behind this resource then was not kept."))
     if not reading.has_files():
         return tk.abort(404, tk._("This site keeps the history of metadata only, not of files."))
-    from ckanext.external_storage.views import send_object  # versioning also runs without it
+    from ckanext.external_storage import read_permission  # versioning also runs without it
+    from ckanext.external_storage.views import send_object
 
+    if state.oid not in read_permission.readable(context, package_id, [state.oid]):
+        return tk.abort(404, tk._("Resource not found"))
     return send_object(package_id, state.oid, reading.filename(resource))
 
 
-def _resource(id: str, ref: str, resource_id: str) -> tuple[str, Any] | None:
+def _resource(context: Any, id: str, ref: str, resource_id: str) -> tuple[str, Any] | None:
     """The dataset's id and the resource's state in the revision; None if the caller may not see them."""
-    context: Any = {"user": tk.current_user.name, "auth_user_obj": tk.current_user}
     try:
         package = access.readable(context, id, "package_show", {"id": id})
         revision = revisions.find(package.id, access.viewer(context, package.id), ref)
     except (tk.ObjectNotFound, errors.VersioningError):
+        return None
+    if not entities.shown_resources(context, package.id, [resource_id]):
         return None
     for state in revisions.states(package.id, revision.seq):
         if state.resource_id == resource_id:
