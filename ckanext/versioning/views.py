@@ -9,7 +9,17 @@ import ckantoolkit as tk
 from flask import Blueprint
 
 from ckanext.authz_service.bindings import entities
-from ckanext.versioning import access, errors, pages, reading, release_page, revert_page, revisions
+from ckanext.versioning import (
+    access,
+    errors,
+    pages,
+    reading,
+    release_page,
+    revert_page,
+    revisions,
+    tombstone_page,
+)
+from ckanext.versioning.withdrawal import Withdrawn
 
 blueprint = Blueprint("versioning", __name__)
 blueprint.add_url_rule("/dataset/<id>/versions", view_func=pages.versions)
@@ -19,6 +29,7 @@ blueprint.add_url_rule(
     "/dataset/<id>/v/<ref>/release", view_func=release_page.release, methods=["GET", "POST"]
 )
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/revert", view_func=revert_page.revert, methods=["GET", "POST"])
+blueprint.after_app_request(tombstone_page.answer)
 
 
 @blueprint.route(
@@ -28,11 +39,17 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
     """The bytes of a resource in a revision; the name is the recorded one, whatever *filename* says.
 
     A link answers with a redirect to where it led then. 404, all alike, where dataset, revision or resource
-    are missing or not for the caller; 404 and the reason where the bytes are not there to be served.
+    are missing or not for the caller; 404 and the reason where the bytes are not there to be served; 410 if
+    the dataset was deleted.
     """
     tk.request.environ["__no_cache__"] = True  # core would add "public"
     context: Any = {"user": tk.current_user.name, "auth_user_obj": tk.current_user}
-    found = _resource(context, id, ref, resource_id)
+    try:
+        found = _resource(context, id, ref, resource_id)
+    except Withdrawn as gone:
+        return tombstone_page.tombstone(gone)
+    except (tk.ObjectNotFound, errors.VersioningError):
+        found = None
     if found is None:
         return tk.abort(404, tk._("Resource not found"))
     package_id, state = found
@@ -52,12 +69,12 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
 
 
 def _resource(context: Any, id: str, ref: str, resource_id: str) -> tuple[str, Any] | None:
-    """The dataset's id and the resource's state in the revision; None if the caller may not see them."""
-    try:
-        package = access.readable(context, id, "package_show", {"id": id})
-        revision = revisions.find(package.id, access.viewer(context, package.id), ref)
-    except (tk.ObjectNotFound, errors.VersioningError):
-        return None
+    """The dataset's id and the resource's state in the revision; None if the caller may not see the resource.
+
+    Raises ObjectNotFound, Withdrawn, VersioningError if they may not see the dataset or the revision.
+    """
+    package = access.readable(context, id, "package_show", {"id": id})
+    revision = revisions.find(package.id, access.viewer(context, package.id), ref)
     if not entities.shown_resources(context, package.id, [resource_id]):
         return None
     for state in revisions.states(package.id, revision.seq):
