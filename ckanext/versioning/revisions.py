@@ -2,8 +2,8 @@
 
 Somebody who may read the dataset now sees a revision if it is released, if they may update the dataset
 now, or if one of the permission labels that the dataset had then is theirs. The last of these the site can
-limit to the newest revision. All answers (refs, places in the list, summaries) are made from visible revisions
-only.
+limit to the newest revision. All answers (refs, places in the list, summaries) are made from visible
+revisions only.
 """
 
 from __future__ import annotations

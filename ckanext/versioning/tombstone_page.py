@@ -15,7 +15,9 @@ def tombstone(gone: Withdrawn) -> Response:
     """410, and no more than the reader could see before: that it was there, and under which names."""
     # Core would add "public": others are told that there is nothing.
     tk.request.environ["__no_cache__"] = True
-    page = tk.render("versioning/withdrawn.html", {"gone": gone, "releases": releases.listing(gone.package_id)})
+    page = tk.render(
+        "versioning/withdrawn.html", {"gone": gone, "releases": releases.listing(gone.package_id)}
+    )
     return make_response(page, 410)
 
 

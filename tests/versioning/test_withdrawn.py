@@ -28,9 +28,7 @@ def addresses(dataset: dict[str, Any], key: str) -> list[str]:
 
 
 def statuses(portal: Portal, dataset: dict[str, Any], user: Any, key: str = "id") -> set[int]:
-    return {
-        portal.get(url, user, follow_redirects=False).status_code for url in addresses(dataset, key)
-    }
+    return {portal.get(url, user, follow_redirects=False).status_code for url in addresses(dataset, key)}
 
 
 READING = {
