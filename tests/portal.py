@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ckan import model
+from ckan import model, plugins
 from ckan.lib import search, uploader
 from ckan.plugins import toolkit as tk
-from ckan.tests import factories
+from ckan.tests import factories, helpers
 from werkzeug.datastructures import FileStorage
 
 LFS_JSON = "application/vnd.git-lfs+json"
@@ -91,6 +93,14 @@ class Portal:
         return self.action(
             "resource_create", user, package_id=dataset["id"], url=name, url_type="upload", sha256=oid
         )
+
+
+@contextmanager
+def standing() -> Iterator[Portal]:
+    """One application with the plugins loaded, for many tests that set nothing up in it."""
+    plugins.load_all()
+    yield Portal(helpers._get_test_app())
+    plugins.unload_all()
 
 
 def organization(dataset: dict[str, Any]) -> str:

@@ -24,9 +24,7 @@ from ckanext.versioning import revisions, snapshot
 from ckanext.versioning.errors import NotCurrent
 
 
-def show(
-    context: Any, package: Any, revision: Any, ref: str, data_dict: dict[str, Any]
-) -> dict[str, Any]:
+def show(context: Any, package: Any, revision: Any, ref: str, data_dict: dict[str, Any]) -> dict[str, Any]:
     """The dict that `package_show` gave when *revision* was current, with marks.
 
     The caller has checked that *revision* (a row) may be seen. Marks: ``revision_ref`` = *ref* as given,

@@ -1,8 +1,9 @@
 """Which revisions of a dataset somebody sees, which one a ref names, and how the API shows one.
 
 Somebody who may read the dataset now sees a revision if it is released, if they may update the dataset
-now, or if one of the permission labels that the dataset had then is theirs. All answers (refs, places in
-the list, summaries) are made from visible revisions only.
+now, or if one of the permission labels that the dataset had then is theirs. The last of these the site can
+limit to the newest revision. All answers (refs, places in the list, summaries) are made from visible
+revisions only.
 """
 
 from __future__ import annotations
@@ -30,7 +31,14 @@ def visible(package_id: str, who: Viewer) -> Any:
 
 def seen(r: Any, who: Viewer) -> Any:
     """Condition on *r*, `tables.revision` or an alias: somebody who may read its dataset now may see it."""
-    return sa.true() if who.labels is None else r.c.labels.overlap(list(who.labels)) | released(r)
+    if who.labels is None:
+        return sa.true()
+    readable_then = r.c.labels.overlap(list(who.labels))
+    if not who.unreleased:
+        later = tables.revision.alias()
+        is_head = ~sa.exists().where(later.c.package_id == r.c.package_id, later.c.seq == r.c.seq + 1)
+        readable_then &= is_head
+    return readable_then | released(r)
 
 
 def released(r: Any) -> Any:
@@ -116,7 +124,7 @@ def listing(
     all: bool,
     limit: int,
     before_seq: int | None,
-    only: Only = Only(),  # noqa: B008 (it is frozen)
+    only: Only = Only(),
 ) -> list[dict[str, Any]]:
     """`as_dict` of up to *limit* visible revisions with a ``seq`` below *before_seq*, newest first.
 
@@ -171,7 +179,9 @@ def _matching(package_id: str, who: Viewer, only: Only) -> Any:
         s = tables.resource_state
         of_resource = (s.c.package_id == package_id) & (s.c.resource_id == only.resource_id)
         # Where a state begins or ends. Other resources that come and go may do that to it, too.
-        bounds = sa.union(sa.select(s.c.from_seq).where(of_resource), sa.select(s.c.to_seq).where(of_resource))
+        bounds = sa.union(
+            sa.select(s.c.from_seq).where(of_resource), sa.select(s.c.to_seq).where(of_resource)
+        )
         kinds = ("added", "removed", "bytes", "metadata", "moved")
         named = (r.c.summary["resources"][kind].has_key(only.resource_id) for kind in kinds)
         hidden = (r.c.seq > 1) & ~parent_seen(r, who)
@@ -189,9 +199,7 @@ def details(package_id: str, who: Viewer, revision: Any) -> dict[str, Any]:
     before = sa.select(r.c.seq).where(visible(package_id, who), r.c.seq == revision.seq - 1)
     names = release_names([(package_id, revision.seq)])
     return {
-        **as_dict(
-            revision, names.get((package_id, revision.seq), []), parent_visible=bool(_rows(before))
-        ),
+        **as_dict(revision, names.get((package_id, revision.seq), []), parent_visible=bool(_rows(before))),
         "parent": revision.parent_id,
         "resources": [
             {"id": state.resource_id, "sha256": state.oid, "size": state.size}
@@ -232,7 +240,6 @@ def states(package_id: str, seq: int, resource_id: str | None = None) -> list[An
     when it is taken in. Until then it has a ``file_size`` and ``file_mtime_ns``, see `pins.mark_of`.
     """
     s, b, c = tables.resource_state, tables.metadata_blob, tables.classic_file
-    same = [c.c[name] == s.c[name] for name in ("package_id", "resource_id", "from_seq")]
     one = s.c.resource_id == resource_id if resource_id is not None else sa.true()
     return _rows(
         sa.select(
@@ -243,7 +250,7 @@ def states(package_id: str, seq: int, resource_id: str | None = None) -> list[An
             c.c.mtime_ns.label("file_mtime_ns"),
         )
         .join(b, (b.c.package_id == s.c.package_id) & (b.c.sha == s.c.meta_sha))
-        .outerjoin(c, sa.and_(*same))
+        .outerjoin(c, _same_state(s, c))
         .where(
             s.c.package_id == package_id,
             one,
@@ -252,6 +259,24 @@ def states(package_id: str, seq: int, resource_id: str | None = None) -> list[An
         )
         .order_by(s.c.position)
     )
+
+
+def holders(package_id: str, who: Viewer, oids: Collection[str]) -> list[tuple[str, str]]:
+    """``(oid, resource id)`` of each resource that has one of *oids* in a revision that *who* may see."""
+    r, s, c = tables.revision, tables.resource_state, tables.classic_file
+    in_seen = sa.exists().where(
+        visible(package_id, who),
+        r.c.seq >= s.c.from_seq,
+        s.c.to_seq.is_(None) | (r.c.seq < s.c.to_seq),
+    )
+    oid = sa.func.coalesce(s.c.oid, c.c.oid).label("oid")
+    query = sa.select(oid, s.c.resource_id).distinct().outerjoin(c, _same_state(s, c))
+    found = _rows(query.where(s.c.package_id == package_id, oid.in_(list(oids)), in_seen))
+    return [(row.oid, row.resource_id) for row in found]
+
+
+def _same_state(s: Any, c: Any) -> Any:
+    return sa.and_(*(c.c[name] == s.c[name] for name in ("package_id", "resource_id", "from_seq")))
 
 
 def release_names(of: list[tuple[str, int]]) -> dict[tuple[str, int], list[str]]:

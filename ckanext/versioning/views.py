@@ -8,6 +8,7 @@ from typing import Any
 import ckantoolkit as tk
 from flask import Blueprint
 
+from ckanext.authz_service.bindings import entities
 from ckanext.versioning import (
     access,
     errors,
@@ -18,7 +19,9 @@ from ckanext.versioning import (
     release_page,
     revert_page,
     revisions,
+    tombstone_page,
 )
+from ckanext.versioning.withdrawal import Withdrawn
 
 blueprint = Blueprint("versioning", __name__)
 blueprint.add_url_rule("/dataset/<id>/versions", view_func=pages.versions)
@@ -34,6 +37,7 @@ blueprint.add_url_rule(
     "/dataset/<id>/v/<ref>/release/delete", "release_delete", release_page.delete, methods=["GET", "POST"]
 )
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/revert", view_func=revert_page.revert, methods=["GET", "POST"])
+blueprint.after_app_request(tombstone_page.answer)
 
 
 @blueprint.route(
@@ -43,10 +47,17 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
     """The bytes of a resource in a revision; the name is the recorded one, whatever *filename* says.
 
     A link answers with a redirect to where it led then. 404, all alike, where dataset, revision or resource
-    are missing or not for the caller; 404 and the reason where the bytes are not there to be served.
+    are missing or not for the caller; 404 and the reason where the bytes are not there to be served; 410 if
+    the dataset was deleted.
     """
     tk.request.environ["__no_cache__"] = True  # core would add "public"
-    found = _resource(id, ref, resource_id)
+    context: Any = {"user": tk.current_user.name, "auth_user_obj": tk.current_user}
+    try:
+        found = _resource(context, id, ref, resource_id)
+    except Withdrawn as gone:
+        return tombstone_page.tombstone(gone)
+    except (tk.ObjectNotFound, errors.VersioningError):
+        found = None
     if found is None:
         return tk.abort(404, tk._("Resource not found"))
     package_id, state = found
@@ -59,11 +70,14 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
     if not reading.has_files():
         return tk.abort(404, tk._("This site keeps the history of metadata only, not of files."))
     # versioning also runs without it
+    from ckanext.external_storage import read_permission
     from ckanext.external_storage.download import object_response
     from ckanext.external_storage.views import send_object
 
     name = reading.filename(resource)
     if state.file_oid:
+        if state.file_oid not in read_permission.readable(context, package_id, [state.file_oid]):
+            return tk.abort(404, tk._("Resource not found"))
         return send_object(package_id, state.file_oid, name)
     file = filestore.open_marked(resource_id, mark) if mark else None
     if file is None or mark is None:
@@ -71,13 +85,14 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
     return object_response(tk.request.environ, file, f"{mark.mtime_ns:x}-{mark.size:x}", mark.size, name)
 
 
-def _resource(id: str, ref: str, resource_id: str) -> tuple[str, Any] | None:
-    """The dataset's id and the resource's state in the revision; None if the caller may not see them."""
-    context: Any = {"user": tk.current_user.name, "auth_user_obj": tk.current_user}
-    try:
-        package = access.readable(context, id, "package_show", {"id": id})
-        revision = revisions.find(package.id, access.viewer(context, package.id), ref)
-    except (tk.ObjectNotFound, errors.VersioningError):
+def _resource(context: Any, id: str, ref: str, resource_id: str) -> tuple[str, Any] | None:
+    """The dataset's id and the resource's state in the revision; None if the caller may not see the resource.
+
+    Raises ObjectNotFound, Withdrawn, VersioningError if they may not see the dataset or the revision.
+    """
+    package = access.readable(context, id, "package_show", {"id": id})
+    revision = revisions.find(package.id, access.viewer(context, package.id), ref)
+    if not entities.shown_resources(context, package.id, [resource_id]):
         return None
     # PostgreSQL takes neither NUL nor half a surrogate pair, and no resource is called so.
     states = revisions.states(package.id, revision.seq, resource_id) if resource_id.isprintable() else []

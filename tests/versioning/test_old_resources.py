@@ -50,7 +50,11 @@ def dataset() -> dict[str, Any]:
     call(
         "package_patch",
         id=dataset["id"],
-        resources=[{**dataset["resources"][1], "name": "B"}, dataset["resources"][0], dataset["resources"][2]],
+        resources=[
+            {**dataset["resources"][1], "name": "B"},
+            dataset["resources"][0],
+            dataset["resources"][2],
+        ],
     )
     call("resource_delete", id=b)
     assert [len(recorded.states(dataset["id"], seq)) for seq in (1, 2, 3, 4)] == [3, 3, 3, 2]
@@ -161,7 +165,11 @@ def test_a_ref_behind_the_id(portal: Portal, dataset: dict[str, Any]):
     for id in (f"{name}@v2", "no-such-dataset@v1"):
         with pytest.raises(tk.ObjectNotFound):
             call("package_show", id=id)
-    for arguments in ({"id": f"{name}@"}, {"id": f"{name}@v1@v1"}, {"id": f"{name}@v1", "revision_ref": "r1"}):
+    for arguments in (
+        {"id": f"{name}@"},
+        {"id": f"{name}@v1@v1"},
+        {"id": f"{name}@v1", "revision_ref": "r1"},
+    ):
         with pytest.raises((tk.ValidationError, tk.ObjectNotFound)):
             call("package_show", **arguments)
 
