@@ -14,6 +14,7 @@ from ckanext.versioning import NAMES, actor, recording
 @tk.blanket.actions
 @tk.blanket.auth_functions
 @tk.blanket.blueprints
+@tk.blanket.config_declarations
 class VersioningPlugin(plugins.SingletonPlugin):
     plugins.implements(plugins.IConfigurable)
     plugins.implements(plugins.IConfigurer)

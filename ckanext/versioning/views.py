@@ -8,11 +8,24 @@ from typing import Any
 import ckantoolkit as tk
 from flask import Blueprint
 
-from ckanext.versioning import access, errors, pages, reading, release_page, revert_page, revisions
+from ckanext.versioning import (
+    access,
+    errors,
+    pages,
+    reading,
+    relations,
+    release_page,
+    revert_page,
+    revisions,
+    version_files,
+)
+from ckanext.versioning.page_frame import Asked
 
 blueprint = Blueprint("versioning", __name__)
 blueprint.add_url_rule("/dataset/<id>/versions", view_func=pages.versions)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>", view_func=pages.version)
+blueprint.add_url_rule("/dataset/<id>/v/<ref>/SHA256SUMS", view_func=version_files.checksums)
+blueprint.add_url_rule("/dataset/<id>/v/<ref>/zip", "zip", version_files.all_files)
 blueprint.add_url_rule("/dataset/<id>@<ref>", view_func=pages.at)
 blueprint.add_url_rule(
     "/dataset/<id>/v/<ref>/release", view_func=release_page.release, methods=["GET", "POST"]
@@ -33,7 +46,7 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
     found = _resource(id, ref, resource_id)
     if found is None:
         return tk.abort(404, tk._("Resource not found"))
-    package_id, state = found
+    asked, revision, state = found
     resource = json.loads(state.body)
     if not resource.get("url_type") and resource["url"]:
         return tk.redirect_to(reading.link(resource["url"]))
@@ -43,18 +56,21 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
         return tk.abort(404, tk._("This site keeps the history of metadata only, not of files."))
     from ckanext.external_storage.views import send_object  # versioning also runs without it
 
-    return send_object(package_id, state.oid, reading.filename(resource))
+    name = reading.filename(resource)
+    response = send_object(asked.package.id, state.oid, name)
+    return relations.of_file(response, asked, revision, state, reading.address_name(name))
 
 
-def _resource(id: str, ref: str, resource_id: str) -> tuple[str, Any] | None:
-    """The dataset's id and the resource's state in the revision; None if the caller may not see them."""
+def _resource(id: str, ref: str, resource_id: str) -> tuple[Asked, Any, Any] | None:
+    """The dataset, its revision, and the resource's state in it; None if the caller may not see them."""
     context: Any = {"user": tk.current_user.name, "auth_user_obj": tk.current_user}
     try:
         package = access.readable(context, id, "package_show", {"id": id})
-        revision = revisions.find(package.id, access.viewer(context, package.id), ref)
+        asked = Asked(package, access.viewer(context, package.id))
+        revision = revisions.find(package.id, asked.who, ref)
     except (tk.ObjectNotFound, errors.VersioningError):
         return None
     for state in revisions.states(package.id, revision.seq):
         if state.resource_id == resource_id:
-            return package.id, state
+            return asked, revision, state
     return None
