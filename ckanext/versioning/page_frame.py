@@ -10,6 +10,7 @@ from flask import abort, current_app
 from flask_wtf.csrf import validate_csrf
 from wtforms import ValidationError
 
+from ckanext.authz_service.bindings import entities
 from ckanext.versioning import access, errors, releases, revisions
 from ckanext.versioning.access import Viewer
 from ckanext.versioning.tombstone_page import tombstone
@@ -59,6 +60,14 @@ def revision_of(asked: Asked, ref: str) -> Any:
         return revisions.find(asked.package.id, asked.who, ref)
     except errors.VersioningError:
         return tk.abort(404, tk._("This dataset has no such version, or you have no permission to view it."))
+
+
+def shown_states(asked: Asked, revision: Any) -> list[Any]:
+    """`revisions.states` of the resources that the caller may see."""
+    states = revisions.states(asked.package.id, revision.seq)
+    ids = [state.resource_id for state in states]
+    shown = entities.shown_resources(page_context(), asked.package.id, ids)
+    return [state for state in states if state.resource_id in shown]
 
 
 def page_context() -> Any:

@@ -6,8 +6,18 @@ from collections.abc import Collection
 from typing import Any
 
 import ckantoolkit as tk
+from flask import make_response
 
-from ckanext.versioning import fields, pins, reading, revisions, snapshot, timeline
+from ckanext.versioning import (
+    fields,
+    pins,
+    reading,
+    relations,
+    revisions,
+    snapshot,
+    timeline,
+    version_files,
+)
 from ckanext.versioning.page_frame import Words, asked_for, page_context, rendered, revision_of, version_named
 
 
@@ -34,19 +44,33 @@ def version(id: str, ref: str) -> Any:
         page_context(), {"id": asked.package.id, "revision_ref": f"r{revision.seq}"}
     )
     kept = pins.kept(revisions.states(asked.package.id, revision.seq))
-    return rendered(
+    resources = [(resource, _kind(resource, kept)) for resource in old["resources"]]
+    page = rendered(
         asked,
         "version",
         old=old,
         version=version_named(asked, revision),
         fields=fields.rows(old, Words()),
-        resources=[(resource, _kind(resource, kept)) for resource in old["resources"]],
+        resources=resources,
+        files=_files(resources),
     )
+    now = tk.url_for(f"{asked.package.type}.read", id=asked.package.name, qualified=True, locale="default")
+    return relations.of_version(make_response(page), asked, revision, "versioning.version", latest=now)
 
 
 def at(id: str, ref: str) -> Any:
     """The short form of a version's address."""
     return tk.redirect_to("versioning.version", id=id, ref=ref)
+
+
+def _files(resources: list[tuple[dict[str, Any], str]]) -> dict[str, Any] | None:
+    """Of the files of a version ``count`` and ``size`` (bytes, as far as known), and in ``too_much`` why they
+    are not to be had as one zip file, if so; None if there are none."""
+    sizes = [resource.get("size") for resource, kind in resources if kind == "file"]
+    size = sum(size for size in sizes if isinstance(size, int))
+    if not sizes:
+        return None
+    return {"count": len(sizes), "size": size, "too_much": version_files.too_much(len(sizes), size)}
 
 
 def _kind(resource: dict[str, Any], kept: Collection[str]) -> str:

@@ -114,8 +114,9 @@ def _url(revision: Any, resource: dict[str, Any]) -> str:
             id=revision.package_id,
             ref=f"r{revision.seq}",
             resource_id=resource["id"],
-            filename=munge.munge_filename(filename(resource)) or "download",
+            filename=address_name(filename(resource)),
             qualified=True,
+            locale="default",  # the same address, whatever language the page is in
         )
     return link(url)
 
@@ -128,6 +129,11 @@ def link(url: str) -> str:
 def filename(resource: dict[str, Any]) -> str:
     """Name of an uploaded file, from the URL that is in the database."""
     return resource["url"].rsplit("/")[-1]
+
+
+def address_name(name: str) -> str:
+    """The end of a file's address, from its name."""
+    return munge.munge_filename(name) or "download"
 
 
 def _shown(context: Any, package: Any, dataset: dict[str, Any]) -> dict[str, Any]:

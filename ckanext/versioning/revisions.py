@@ -250,7 +250,7 @@ def states(package_id: str, seq: int, resource_id: str | None = None) -> list[An
             c.c.mtime_ns.label("file_mtime_ns"),
         )
         .join(b, (b.c.package_id == s.c.package_id) & (b.c.sha == s.c.meta_sha))
-        .outerjoin(c, _same_state(s, c))
+        .outerjoin(c, same_state(s, c))
         .where(
             s.c.package_id == package_id,
             one,
@@ -270,12 +270,13 @@ def holders(package_id: str, who: Viewer, oids: Collection[str]) -> list[tuple[s
         s.c.to_seq.is_(None) | (r.c.seq < s.c.to_seq),
     )
     oid = sa.func.coalesce(s.c.oid, c.c.oid).label("oid")
-    query = sa.select(oid, s.c.resource_id).distinct().outerjoin(c, _same_state(s, c))
+    query = sa.select(oid, s.c.resource_id).distinct().outerjoin(c, same_state(s, c))
     found = _rows(query.where(s.c.package_id == package_id, oid.in_(list(oids)), in_seen))
     return [(row.oid, row.resource_id) for row in found]
 
 
-def _same_state(s: Any, c: Any) -> Any:
+def same_state(s: Any, c: Any) -> Any:
+    """Condition: a row of `tables.classic_file` is about a row of `tables.resource_state`."""
     return sa.and_(*(c.c[name] == s.c[name] for name in ("package_id", "resource_id", "from_seq")))
 
 

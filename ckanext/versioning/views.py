@@ -16,16 +16,21 @@ from ckanext.versioning import (
     pages,
     pins,
     reading,
+    relations,
     release_page,
     revert_page,
     revisions,
     tombstone_page,
+    version_files,
 )
+from ckanext.versioning.page_frame import Asked
 from ckanext.versioning.withdrawal import Withdrawn
 
 blueprint = Blueprint("versioning", __name__)
 blueprint.add_url_rule("/dataset/<id>/versions", view_func=pages.versions)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>", view_func=pages.version)
+blueprint.add_url_rule("/dataset/<id>/v/<ref>/SHA256SUMS", view_func=version_files.checksums)
+blueprint.add_url_rule("/dataset/<id>/v/<ref>/zip", "zip", version_files.all_files)
 blueprint.add_url_rule("/dataset/<id>@<ref>", view_func=pages.at)
 blueprint.add_url_rule(
     "/dataset/<id>/v/<ref>/release", view_func=release_page.release, methods=["GET", "POST"]
@@ -60,7 +65,7 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
         found = None
     if found is None:
         return tk.abort(404, tk._("Resource not found"))
-    package_id, state = found
+    asked, revision, state = found
     resource = json.loads(state.body)
     if not resource.get("url_type") and resource["url"]:
         return tk.redirect_to(reading.link(resource["url"]))
@@ -76,24 +81,26 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
 
     name = reading.filename(resource)
     if state.file_oid:
-        if state.file_oid not in read_permission.readable(context, package_id, [state.file_oid]):
+        if state.file_oid not in read_permission.readable(context, asked.package.id, [state.file_oid]):
             return tk.abort(404, tk._("Resource not found"))
-        return send_object(package_id, state.file_oid, name)
+        response = send_object(asked.package.id, state.file_oid, name)
+        return relations.of_file(response, asked, revision, state, reading.address_name(name))
     file = filestore.open_marked(resource_id, mark) if mark else None
     if file is None or mark is None:
         return tk.abort(404, tk._("What was behind this resource then was not kept."))
     return object_response(tk.request.environ, file, f"{mark.mtime_ns:x}-{mark.size:x}", mark.size, name)
 
 
-def _resource(context: Any, id: str, ref: str, resource_id: str) -> tuple[str, Any] | None:
-    """The dataset's id and the resource's state in the revision; None if the caller may not see the resource.
+def _resource(context: Any, id: str, ref: str, resource_id: str) -> tuple[Asked, Any, Any] | None:
+    """The dataset, its revision, and the resource's state in it; None if the caller may not see the resource.
 
     Raises ObjectNotFound, Withdrawn, VersioningError if they may not see the dataset or the revision.
     """
     package = access.readable(context, id, "package_show", {"id": id})
-    revision = revisions.find(package.id, access.viewer(context, package.id), ref)
+    asked = Asked(package, access.viewer(context, package.id))
+    revision = revisions.find(package.id, asked.who, ref)
     if not entities.shown_resources(context, package.id, [resource_id]):
         return None
     # PostgreSQL takes neither NUL nor half a surrogate pair, and no resource is called so.
     states = revisions.states(package.id, revision.seq, resource_id) if resource_id.isprintable() else []
-    return (package.id, states[0]) if states else None
+    return (asked, revision, states[0]) if states else None
