@@ -37,11 +37,14 @@ def take_in(
     """Take in all pinned files of a dataset, or of all datasets (None); how many ended in which way.
 
     progress: called after each file; `pins.waiting` says beforehand which there are. Files that are gone
-    are looked at again by the next call, in case they were only out of reach.
+    are looked at again by the next call, in case they were only out of reach. Without external_storage
+    there is no object store, and nothing is done.
 
     Raises `external_storage.errors.StorageError` if the object store is missing, full or out of reach.
     """
     counted: Counter[Outcome] = Counter()
+    if not reading.has_files():
+        return counted
     with _engine().connect() as connection:
         files = pins.waiting(connection, package_id)
     for file in files:
