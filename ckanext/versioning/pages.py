@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 import ckantoolkit as tk
+from ckan import model
 from flask import make_response
 
 from ckanext.versioning import (
@@ -13,7 +14,6 @@ from ckanext.versioning import (
     pins,
     reading,
     relations,
-    revisions,
     snapshot,
     timeline,
     version_files,
@@ -43,7 +43,7 @@ def version(id: str, ref: str) -> Any:
     old = tk.get_action("package_show")(
         page_context(), {"id": asked.package.id, "revision_ref": f"r{revision.seq}"}
     )
-    kept = pins.kept(revisions.states(asked.package.id, revision.seq))
+    kept = pins.kept(model.Session, asked.package.id, revision.seq)
     resources = [(resource, _kind(resource, kept)) for resource in old["resources"]]
     page = rendered(
         asked,

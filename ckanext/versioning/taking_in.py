@@ -107,10 +107,10 @@ def kept_for_revert(
     Raises ValidationError if the object store does not take it, or if the caller is in the middle of a
     transaction: it would stay open for as long as the bytes are copied.
     """
-    kept = pins.kept(revisions.states(package_id, revision.seq))
+    kept = pins.kept(model.Session, package_id, revision.seq)
     if pins.NOT_YET_KNOWN in kept.values():
         _take_in_lost(context, package_id, revision, parts, kept)
-        kept = pins.kept(revisions.states(package_id, revision.seq))
+        kept = pins.kept(model.Session, package_id, revision.seq)
     return {id: oid for id, oid in kept.items() if oid != pins.NOT_YET_KNOWN}
 
 

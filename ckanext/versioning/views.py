@@ -84,11 +84,13 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
         if state.file_oid not in read_permission.readable(context, asked.package.id, [state.file_oid]):
             return tk.abort(404, tk._("Resource not found"))
         response = send_object(asked.package.id, state.file_oid, name)
-        return relations.of_file(response, asked, revision, state, reading.address_name(name))
-    file = filestore.open_marked(resource_id, mark) if mark else None
-    if file is None or mark is None:
-        return tk.abort(404, tk._("What was behind this resource then was not kept."))
-    return object_response(tk.request.environ, file, f"{mark.mtime_ns:x}-{mark.size:x}", mark.size, name)
+    else:
+        file = filestore.open_marked(resource_id, mark) if mark else None
+        if file is None or mark is None:
+            return tk.abort(404, tk._("What was behind this resource then was not kept."))
+        etag = f"{mark.mtime_ns:x}-{mark.size:x}"
+        response = object_response(tk.request.environ, file, etag, mark.size, name)
+    return relations.of_file(response, asked, revision, state, reading.address_name(name))
 
 
 def _resource(context: Any, id: str, ref: str, resource_id: str) -> tuple[Asked, Any, Any] | None:
@@ -99,8 +101,8 @@ def _resource(context: Any, id: str, ref: str, resource_id: str) -> tuple[Asked,
     package = access.readable(context, id, "package_show", {"id": id})
     asked = Asked(package, access.viewer(context, package.id))
     revision = revisions.find(package.id, asked.who, ref)
-    if not entities.shown_resources(context, package.id, [resource_id]):
-        return None
     # PostgreSQL takes neither NUL nor half a surrogate pair, and no resource is called so.
-    states = revisions.states(package.id, revision.seq, resource_id) if resource_id.isprintable() else []
+    if not resource_id.isprintable() or not entities.shown_resources(context, package.id, [resource_id]):
+        return None
+    states = revisions.states(package.id, revision.seq, resource_id)
     return (asked, revision, states[0]) if states else None

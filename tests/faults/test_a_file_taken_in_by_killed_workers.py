@@ -61,7 +61,7 @@ class Pinned:
 
 @pytest.mark.usefixtures("with_plugins")
 @pytest.mark.proof(rounds=(4, 200))
-def test_killed_at_any_moment(
+def test_a_file_taken_in_by_killed_workers_is_there_whole_and_once(
     counts: Any, chance: random.Random, engine: sa.Engine, nursery: Nursery, record_property: Any
 ):
     usual = statistics.median(
@@ -84,7 +84,7 @@ def test_killed_at_any_moment(
 
 
 @pytest.mark.usefixtures("with_plugins")
-def test_by_several_at_once(chance: random.Random, engine: sa.Engine):
+def test_a_file_taken_in_by_several_workers_at_once(chance: random.Random, engine: sa.Engine):
     file = Pinned(engine, chance)
     with ThreadPoolExecutor(3) as pool:
         outcomes = list(pool.map(taking_in.take_in, [file.package_id] * 3))

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 import sqlalchemy as sa
@@ -77,6 +78,13 @@ def test_its_bytes_are_there_before_and_after_it_is_taken_in(portal: Portal, old
         assert response.headers["Content-Disposition"].startswith("attachment")
         assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
         assert "private" in response.headers["Cache-Control"]
+        assert response.headers["X-Robots-Tag"] == "noindex"
+        assert f"/v/r1/resource/{resource['id']}/" in response.headers["Link"]
+        sums = f"{known}  werte.csv\n".encode() if known else b""
+        assert portal.get(f"/dataset/{dataset['name']}/v/r1/SHA256SUMS").data == sums
+        with ZipFile(io.BytesIO(portal.get(f"/dataset/{dataset['name']}/v/r1/zip").data)) as whole:
+            assert ("werte.csv" in whole.namelist()) == bool(known)
+            assert known or b"not known yet" in whole.read("NOT_INCLUDED.txt")
         assert portal.get(url, headers={"Range": "bytes=3-7"}, status=206).data == FIRST[3:8]
         assert "Download" in portal.get(f"/dataset/{dataset['name']}/v/r1").body
         recorded.assert_chain_holds(dataset["id"])
