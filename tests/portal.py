@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ckan.tests import factories
+from ckan import plugins
+from ckan.tests import factories, helpers
 
 LFS_JSON = "application/vnd.git-lfs+json"
 
@@ -85,6 +88,14 @@ class Portal:
         return self.action(
             "resource_create", user, package_id=dataset["id"], url=name, url_type="upload", sha256=oid
         )
+
+
+@contextmanager
+def standing() -> Iterator[Portal]:
+    """One application with the plugins loaded, for many tests that set nothing up in it."""
+    plugins.load_all()
+    yield Portal(helpers._get_test_app())
+    plugins.unload_all()
 
 
 def organization(dataset: dict[str, Any]) -> str:

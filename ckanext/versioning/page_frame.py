@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import ckantoolkit as tk
-from flask import current_app
+from flask import abort, current_app
 from flask_wtf.csrf import validate_csrf
 from wtforms import ValidationError
 
 from ckanext.authz_service.bindings import entities
 from ckanext.versioning import access, errors, releases, revisions
 from ckanext.versioning.access import Viewer
+from ckanext.versioning.tombstone_page import tombstone
+from ckanext.versioning.withdrawal import Withdrawn
 
 
 class Words:
@@ -46,6 +48,8 @@ def asked_for(id: str) -> Asked:
     context = page_context()
     try:
         package = access.readable(context, id, "package_show", {"id": id})
+    except Withdrawn as gone:
+        return abort(tombstone(gone))
     except tk.ObjectNotFound:
         return tk.abort(404, tk._("Dataset not found or you have no permission to view it"))
     return Asked(package, access.viewer(context, package.id))

@@ -1,12 +1,14 @@
 """Which revisions of a dataset somebody sees, which one a ref names, and how the API shows one.
 
 Somebody who may read the dataset now sees a revision if it is released, if they may update the dataset
-now, or if one of the permission labels that the dataset had then is theirs. All answers (refs, places in
-the list, summaries) are made from visible revisions only.
+now, or if one of the permission labels that the dataset had then is theirs. The last of these the site can
+limit to the newest revision. All answers (refs, places in the list, summaries) are made from visible revisions
+only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,7 +27,10 @@ def visible(package_id: str, who: Viewer) -> Any:
     if who.labels is None:
         return of_dataset
     released = sa.exists().where(release.c.package_id == r.c.package_id, release.c.seq == r.c.seq)
-    return of_dataset & (r.c.labels.overlap(list(who.labels)) | released)
+    readable_then = r.c.labels.overlap(list(who.labels))
+    if not who.unreleased:
+        readable_then &= r.c.seq == _head_seq(package_id)
+    return of_dataset & (readable_then | released)
 
 
 def find(package_id: str, who: Viewer, ref: str) -> Any:
@@ -73,8 +78,13 @@ def _rows(query: Any) -> list[Any]:
 
 def head_seq(package_id: str) -> int | None:
     """Number of the revision that is the dataset's present state, visible or not; None without history."""
-    r = tables.revision
-    return model.Session.execute(sa.select(sa.func.max(r.c.seq)).where(r.c.package_id == package_id)).scalar()
+    return model.Session.execute(sa.select(_head_seq(package_id))).scalar()
+
+
+def _head_seq(package_id: str) -> Any:
+    # An alias: inside a condition on revisions this is a query of its own.
+    r = tables.revision.alias()
+    return sa.select(sa.func.max(r.c.seq)).where(r.c.package_id == package_id).scalar_subquery()
 
 
 def listing(
@@ -141,6 +151,21 @@ def states(package_id: str, seq: int) -> list[Any]:
         )
         .order_by(s.c.position)
     )
+
+
+def holders(package_id: str, who: Viewer, oids: Collection[str]) -> list[tuple[str, str]]:
+    """``(oid, resource id)`` of each resource that has one of *oids* in a revision that *who* may see."""
+    r, s = tables.revision, tables.resource_state
+    seen = sa.exists().where(
+        visible(package_id, who),
+        r.c.seq >= s.c.from_seq,
+        s.c.to_seq.is_(None) | (r.c.seq < s.c.to_seq),
+    )
+    query = sa.select(s.c.oid, s.c.resource_id).distinct()
+    return [
+        (row.oid, row.resource_id)
+        for row in _rows(query.where(s.c.package_id == package_id, s.c.oid.in_(list(oids)), seen))
+    ]
 
 
 def _release_names(package_id: str, seqs: list[int]) -> dict[int, list[str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import ckantoolkit as tk
 from flask import Blueprint
 
+from ckanext.authz_service.bindings import entities
 from ckanext.versioning import (
     access,
     errors,
@@ -17,9 +18,11 @@ from ckanext.versioning import (
     release_page,
     revert_page,
     revisions,
+    tombstone_page,
     version_files,
 )
 from ckanext.versioning.page_frame import Asked
+from ckanext.versioning.withdrawal import Withdrawn
 
 blueprint = Blueprint("versioning", __name__)
 blueprint.add_url_rule("/dataset/<id>/versions", view_func=pages.versions)
@@ -31,6 +34,7 @@ blueprint.add_url_rule(
     "/dataset/<id>/v/<ref>/release", view_func=release_page.release, methods=["GET", "POST"]
 )
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/revert", view_func=revert_page.revert, methods=["GET", "POST"])
+blueprint.after_app_request(tombstone_page.answer)
 
 
 @blueprint.route(
@@ -40,10 +44,17 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
     """The bytes of a resource in a revision; the name is the recorded one, whatever *filename* says.
 
     A link answers with a redirect to where it led then. 404, all alike, where dataset, revision or resource
-    are missing or not for the caller; 404 and the reason where the bytes are not there to be served.
+    are missing or not for the caller; 404 and the reason where the bytes are not there to be served; 410 if
+    the dataset was deleted.
     """
     tk.request.environ["__no_cache__"] = True  # core would add "public"
-    found = _resource(id, ref, resource_id)
+    context: Any = {"user": tk.current_user.name, "auth_user_obj": tk.current_user}
+    try:
+        found = _resource(context, id, ref, resource_id)
+    except Withdrawn as gone:
+        return tombstone_page.tombstone(gone)
+    except (tk.ObjectNotFound, errors.VersioningError):
+        found = None
     if found is None:
         return tk.abort(404, tk._("Resource not found"))
     asked, revision, state = found
@@ -54,23 +65,26 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
         return tk.abort(404, tk._("What was behind this resource then was not kept."))
     if not reading.has_files():
         return tk.abort(404, tk._("This site keeps the history of metadata only, not of files."))
-    from ckanext.external_storage.views import send_object  # versioning also runs without it
+    from ckanext.external_storage import read_permission  # versioning also runs without it
+    from ckanext.external_storage.views import send_object
 
+    if state.oid not in read_permission.readable(context, asked.package.id, [state.oid]):
+        return tk.abort(404, tk._("Resource not found"))
     name = reading.filename(resource)
     response = send_object(asked.package.id, state.oid, name)
     return relations.of_file(response, asked, revision, state, reading.address_name(name))
 
 
-def _resource(id: str, ref: str, resource_id: str) -> tuple[Asked, Any, Any] | None:
-    """The dataset, its revision, and the resource's state in it; None if the caller may not see them."""
-    context: Any = {"user": tk.current_user.name, "auth_user_obj": tk.current_user}
-    try:
-        package = access.readable(context, id, "package_show", {"id": id})
-        asked = Asked(package, access.viewer(context, package.id))
-        revision = revisions.find(package.id, asked.who, ref)
-    except (tk.ObjectNotFound, errors.VersioningError):
-        return None
+def _resource(context: Any, id: str, ref: str, resource_id: str) -> tuple[Asked, Any, Any] | None:
+    """The dataset, its revision and the resource's state in it; None if the caller may not see the resource.
+
+    Raises ObjectNotFound, Withdrawn, VersioningError if they may not see the dataset or the revision.
+    """
+    package = access.readable(context, id, "package_show", {"id": id})
+    asked = Asked(package, access.viewer(context, package.id))
+    revision = revisions.find(package.id, asked.who, ref)
     for state in revisions.states(package.id, revision.seq):
-        if state.resource_id == resource_id:
+        # Asked about an id that there is: what the address has may be no text for the database.
+        if state.resource_id == resource_id and entities.shown_resources(context, package.id, [resource_id]):
             return asked, revision, state
     return None
