@@ -8,7 +8,15 @@ import ckantoolkit as tk
 from flask import make_response
 
 from ckanext.versioning import fields, reading, relations, snapshot, timeline, version_files
-from ckanext.versioning.page_frame import Words, asked_for, page_context, rendered, revision_of, version_named
+from ckanext.versioning.page_frame import (
+    Asked,
+    Words,
+    asked_for,
+    page_context,
+    rendered,
+    revision_of,
+    version_named,
+)
 
 
 def versions(id: str) -> Any:
@@ -29,11 +37,8 @@ def version(id: str, ref: str) -> Any:
     if id != asked.package.name:
         return tk.redirect_to("versioning.version", id=asked.package.name, ref=ref)
     revision = revision_of(asked, ref)
-    # Through the action, so that plugins that chain it have their say here as on the dataset's own page.
-    old = tk.get_action("package_show")(
-        page_context(), {"id": asked.package.id, "revision_ref": f"r{revision.seq}"}
-    )
-    resources = [(resource, _kind(resource)) for resource in old["resources"]]
+    old = as_it_was(asked, revision)
+    resources = [(resource, kind(resource)) for resource in old["resources"]]
     page = rendered(
         asked,
         "version",
@@ -45,6 +50,12 @@ def version(id: str, ref: str) -> Any:
     )
     now = tk.url_for(f"{asked.package.type}.read", id=asked.package.name, qualified=True, locale="default")
     return relations.of_version(make_response(page), asked, revision, "versioning.version", latest=now)
+
+
+def as_it_was(asked: Asked, revision: Any) -> dict[str, Any]:
+    # Through the action, so that plugins that chain it have their say here as on the dataset's own page.
+    wanted = {"id": asked.package.id, "revision_ref": f"r{revision.seq}"}
+    return tk.get_action("package_show")(page_context(), wanted)
 
 
 def at(id: str, ref: str) -> Any:
@@ -62,7 +73,7 @@ def _files(resources: list[tuple[dict[str, Any], str]]) -> dict[str, Any] | None
     return {"count": len(sizes), "size": size, "too_much": version_files.too_much(len(sizes), size)}
 
 
-def _kind(resource: dict[str, Any]) -> str:
+def kind(resource: dict[str, Any]) -> str:
     """``file`` that can be downloaded, ``lost`` (a file of which nothing was kept), ``link``, or ``none``."""
     if resource.get("url_type") != "upload":
         return "link" if tk.h.is_url(resource.get("url") or "") else "none"

@@ -13,6 +13,7 @@ from ckanext.versioning import (
     access,
     errors,
     pages,
+    preview_page,
     reading,
     relations,
     release_page,
@@ -27,6 +28,10 @@ from ckanext.versioning.withdrawal import Withdrawn
 blueprint = Blueprint("versioning", __name__)
 blueprint.add_url_rule("/dataset/<id>/versions", view_func=pages.versions)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>", view_func=pages.version)
+blueprint.add_url_rule("/dataset/<id>/v/<ref>/resource/<resource_id>", view_func=preview_page.resource)
+blueprint.add_url_rule(
+    "/dataset/<id>/v/<ref>/resource/<resource_id>/view/<view_id>", view_func=preview_page.preview
+)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/SHA256SUMS", view_func=version_files.checksums)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/zip", "zip", version_files.all_files)
 blueprint.add_url_rule("/dataset/<id>@<ref>", view_func=pages.at)
