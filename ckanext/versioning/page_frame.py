@@ -116,7 +116,11 @@ def rendered(asked: Asked, template: str, **variables: Any) -> str:
     following = tk.current_user.is_authenticated and tk.get_action("am_following_dataset")(
         page_context(), {"id": asked.package.id}
     )
-    return tk.render(
-        f"versioning/{template}.html",
-        {"pkg_dict": now, "dataset_type": now["type"], "am_following": following, **variables},
-    )
+    frame = {
+        "pkg_dict": now,
+        "dataset_type": now["type"],
+        "am_following": following,
+        "may_edit": asked.may_edit,
+        "may_delete": tk.h.check_access("dataset_release_delete", {"dataset": asked.package.id}),
+    }
+    return tk.render(f"versioning/{template}.html", {**frame, **variables})

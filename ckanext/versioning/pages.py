@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import ckantoolkit as tk
 from flask import make_response
 
-from ckanext.versioning import fields, reading, relations, snapshot, timeline, version_files
+from ckanext.versioning import (
+    fields,
+    pins,
+    reading,
+    relations,
+    revisions,
+    snapshot,
+    timeline,
+    version_files,
+)
 from ckanext.versioning.page_frame import (
     Asked,
     Words,
@@ -38,7 +48,8 @@ def version(id: str, ref: str) -> Any:
         return tk.redirect_to("versioning.version", id=asked.package.name, ref=ref)
     revision = revision_of(asked, ref)
     old = as_it_was(asked, revision)
-    resources = [(resource, kind(resource)) for resource in old["resources"]]
+    kept = pins.kept(revisions.states(asked.package.id, revision.seq))
+    resources = [(resource, kind(resource, kept)) for resource in old["resources"]]
     page = rendered(
         asked,
         "version",
@@ -73,9 +84,12 @@ def _files(resources: list[tuple[dict[str, Any], str]]) -> dict[str, Any] | None
     return {"count": len(sizes), "size": size, "too_much": version_files.too_much(len(sizes), size)}
 
 
-def kind(resource: dict[str, Any]) -> str:
-    """``file`` that can be downloaded, ``lost`` (a file of which nothing was kept), ``link``, or ``none``."""
+def kind(resource: dict[str, Any], kept: Collection[str]) -> str:
+    """``file`` that can be downloaded, ``lost`` (a file of which nothing was kept), ``link``, or ``none``.
+
+    *kept* are ids of resources whose file CKAN's own FileStore had then.
+    """
     if resource.get("url_type") != "upload":
         return "link" if tk.h.is_url(resource.get("url") or "") else "none"
-    kept = snapshot.stored_oid(resource) and reading.has_files()
-    return "file" if kept else "lost"
+    stored = snapshot.stored_oid(resource) and reading.has_files()
+    return "file" if stored or resource["id"] in kept else "lost"

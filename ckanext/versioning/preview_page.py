@@ -13,9 +13,16 @@ import ckantoolkit as tk
 from ckan import model
 from ckan.lib import datapreview
 
-from ckanext.authz_service.bindings import entities
-from ckanext.versioning import config, pages
-from ckanext.versioning.page_frame import Asked, asked_for, page_context, rendered, revision_of, version_named
+from ckanext.versioning import config, pages, pins
+from ckanext.versioning.page_frame import (
+    Asked,
+    asked_for,
+    page_context,
+    rendered,
+    revision_of,
+    shown_states,
+    version_named,
+)
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,7 @@ class _Previews:
 
 def resource(id: str, ref: str, resource_id: str) -> Any:
     """The page of a resource as it was in a revision."""
-    asked, revision, dataset, found = _found(id, ref, resource_id)
-    kind = pages.kind(found)
+    asked, revision, dataset, found, kind = _found(id, ref, resource_id)
     return rendered(
         asked,
         "resource",
@@ -45,8 +51,8 @@ def resource(id: str, ref: str, resource_id: str) -> Any:
 
 def preview(id: str, ref: str, resource_id: str, view_id: str) -> Any:
     """One preview, as a document of its own that the resource's page has in a frame."""
-    asked, _revision, dataset, found = _found(id, ref, resource_id)
-    for view in _previews(asked, dataset, found).shown if pages.kind(found) == "file" else ():
+    asked, _revision, dataset, found, kind = _found(id, ref, resource_id)
+    for view in _previews(asked, dataset, found).shown if kind == "file" else ():
         if view["id"] == view_id:
             shown = tk.h.rendered_resource_view(view, found, dataset)
             if tk.h.resource_view_is_iframed(view):  # then it is a whole page
@@ -55,16 +61,15 @@ def preview(id: str, ref: str, resource_id: str, view_id: str) -> Any:
     return tk.abort(404, tk._("Resource view not found"))
 
 
-def _found(id: str, ref: str, resource_id: str) -> tuple[Asked, Any, dict[str, Any], dict[str, Any]]:
-    """Dataset and resource as they were; aborts with 404 where the caller may not see them."""
+def _found(id: str, ref: str, resource_id: str) -> tuple[Asked, Any, dict[str, Any], dict[str, Any], str]:
+    """Dataset, resource and `pages.kind` as they were; aborts with 404 where the caller may not see them."""
     asked = asked_for(id)
     revision = revision_of(asked, ref)
-    dataset = pages.as_it_was(asked, revision)
-    for found in dataset["resources"]:
-        if found["id"] == resource_id and entities.shown_resources(
-            page_context(), asked.package.id, [resource_id]
-        ):
-            return asked, revision, dataset, found
+    for state in shown_states(asked, revision):
+        if state.resource_id == resource_id:
+            dataset = pages.as_it_was(asked, revision)
+            found = next(resource for resource in dataset["resources"] if resource["id"] == resource_id)
+            return asked, revision, dataset, found, pages.kind(found, pins.kept([state]))
     return tk.abort(404, tk._("Resource not found"))
 
 

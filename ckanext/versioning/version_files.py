@@ -90,7 +90,7 @@ def _asked_for_files(id: str, ref: str) -> tuple[Asked, Any]:
 
 
 def _files(asked: Asked, revision: Any) -> Files:
-    found = [(state.oid, json.loads(state.body)) for state in shown_states(asked, revision)]
+    found = [(state.file_oid, json.loads(state.body)) for state in shown_states(asked, revision)]
     stored = [(oid, reading.filename(body)) for oid, body in found if oid]
     names = archive.file_names([name for _oid, name in stored], reserved=(SUMS, DATASET, LEFT_OUT))
     return Files(
@@ -138,7 +138,7 @@ def _not_included(bodies: list[dict[str, Any]]) -> str:
     lines = ["Resources of this version that have no file here. What is behind a link is not kept.", ""]
     for body in bodies:
         is_file = body.get("url_type") == "upload"
-        what = "a file that was not kept" if is_file else f"a link to {reading.link(body['url'])}"
+        what = "a file that is not in the store" if is_file else f"a link to {reading.link(body['url'])}"
         lines.append(" ".join(f"{body.get('name') or body['id']}: {what}".split()))
     return "\n".join(lines) + "\n"
 

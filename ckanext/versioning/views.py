@@ -12,7 +12,9 @@ from ckanext.authz_service.bindings import entities
 from ckanext.versioning import (
     access,
     errors,
+    filestore,
     pages,
+    pins,
     preview_page,
     reading,
     relations,
@@ -37,6 +39,12 @@ blueprint.add_url_rule("/dataset/<id>/v/<ref>/zip", "zip", version_files.all_fil
 blueprint.add_url_rule("/dataset/<id>@<ref>", view_func=pages.at)
 blueprint.add_url_rule(
     "/dataset/<id>/v/<ref>/release", view_func=release_page.release, methods=["GET", "POST"]
+)
+blueprint.add_url_rule(
+    "/dataset/<id>/v/<ref>/release/edit", "release_edit", release_page.edit, methods=["GET", "POST"]
+)
+blueprint.add_url_rule(
+    "/dataset/<id>/v/<ref>/release/delete", "release_delete", release_page.delete, methods=["GET", "POST"]
 )
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/revert", view_func=revert_page.revert, methods=["GET", "POST"])
 blueprint.after_app_request(tombstone_page.answer)
@@ -66,30 +74,38 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
     resource = json.loads(state.body)
     if not resource.get("url_type") and resource["url"]:
         return tk.redirect_to(reading.link(resource["url"]))
-    if state.oid is None:
+    mark = pins.mark_of(state)
+    if state.file_oid is None and mark is None:
         return tk.abort(404, tk._("What was behind this resource then was not kept."))
     if not reading.has_files():
         return tk.abort(404, tk._("This site keeps the history of metadata only, not of files."))
-    from ckanext.external_storage import read_permission  # versioning also runs without it
+    # versioning also runs without it
+    from ckanext.external_storage import read_permission
+    from ckanext.external_storage.download import object_response
     from ckanext.external_storage.views import send_object
 
-    if state.oid not in read_permission.readable(context, asked.package.id, [state.oid]):
-        return tk.abort(404, tk._("Resource not found"))
     name = reading.filename(resource)
-    response = send_object(asked.package.id, state.oid, name)
-    return relations.of_file(response, asked, revision, state, reading.address_name(name))
+    if state.file_oid:
+        if state.file_oid not in read_permission.readable(context, asked.package.id, [state.file_oid]):
+            return tk.abort(404, tk._("Resource not found"))
+        response = send_object(asked.package.id, state.file_oid, name)
+        return relations.of_file(response, asked, revision, state, reading.address_name(name))
+    file = filestore.open_marked(resource_id, mark) if mark else None
+    if file is None or mark is None:
+        return tk.abort(404, tk._("What was behind this resource then was not kept."))
+    return object_response(tk.request.environ, file, f"{mark.mtime_ns:x}-{mark.size:x}", mark.size, name)
 
 
 def _resource(context: Any, id: str, ref: str, resource_id: str) -> tuple[Asked, Any, Any] | None:
-    """The dataset, its revision and the resource's state in it; None if the caller may not see the resource.
+    """The dataset, its revision, and the resource's state in it; None if the caller may not see the resource.
 
     Raises ObjectNotFound, Withdrawn, VersioningError if they may not see the dataset or the revision.
     """
     package = access.readable(context, id, "package_show", {"id": id})
     asked = Asked(package, access.viewer(context, package.id))
     revision = revisions.find(package.id, asked.who, ref)
-    for state in revisions.states(package.id, revision.seq):
-        # Asked about an id that there is: what the address has may be no text for the database.
-        if state.resource_id == resource_id and entities.shown_resources(context, package.id, [resource_id]):
-            return asked, revision, state
+    # PostgreSQL takes neither NUL nor half a surrogate pair, and no resource is called so.
+    states = revisions.states(package.id, revision.seq, resource_id) if resource_id.isprintable() else []
+    if states and entities.shown_resources(context, package.id, [resource_id]):
+        return asked, revision, states[0]
     return None

@@ -88,13 +88,16 @@ def test_bytes_follow_their_revisions(editor_dataset: Any):
     reader = factories.UserWithToken()
     assert doors.open(editor, REFS) == {"r2", "r4", "r5"}
     assert doors.open(reader, REFS) == {"r4", "r5"}
-    for_editors = helpers.changed_config("ckanext.versioning.unreleased_history", "editors")
-    with for_editors:
+
+    def for_editors() -> Any:
+        return helpers.changed_config("ckanext.versioning.unreleased_history", "editors")
+
+    with for_editors():
         assert doors.open(editor, REFS) == {"r2", "r4", "r5"}
         assert doors.open(reader, REFS) == {"r5"}
     call("dataset_release_create", dataset=dataset["id"], name="v1", revision_ref="r2")
     assert doors.open(None, REFS) == {"r2", "r4", "r5"}
-    with for_editors:
+    with for_editors():
         assert doors.open(None, REFS) == {"r2", "r5"}
     # Whoever may not read the dataset now gets nothing of it.
     call("package_patch", id=dataset["id"], private=True)
