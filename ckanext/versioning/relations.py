@@ -40,7 +40,7 @@ def of_version(
 def of_file(response: Any, asked: Asked, revision: Any, state: Any, filename: str) -> Any:
     """Add the links from a resource's file in *revision* to its other contents; returns *response*.
 
-    *state* is the row of the resource. What comes before and after is the nearest revision with other bytes.
+    *state* is its row, which has a ``file_oid``. What comes before and after is the nearest revision with other bytes.
     """
     r, s, c = tables.revision, tables.resource_state, tables.classic_file
     # A file that waits to be taken in has no sha256 yet, only the mark by which it is pinned.
@@ -98,10 +98,6 @@ def _url(endpoint: str, **parts: str) -> str:
 
 def _with(response: Any, links: dict[str, str], revision: Any) -> Any:
     response.headers["Link"] = ", ".join(f'<{url}>; rel="{relation}"' for relation, url in links.items())
-    release = tables.release
-    released = sa.select(release.c.seq).where(
-        release.c.package_id == revision.package_id, release.c.seq == revision.seq
-    )
-    if not model.Session.execute(released).first():
+    if not revisions.release_names([(revision.package_id, revision.seq)]):
         response.headers["X-Robots-Tag"] = "noindex"
     return response

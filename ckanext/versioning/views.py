@@ -15,6 +15,7 @@ from ckanext.versioning import (
     filestore,
     pages,
     pins,
+    preview_page,
     reading,
     relations,
     release_page,
@@ -29,6 +30,10 @@ from ckanext.versioning.withdrawal import Withdrawn
 blueprint = Blueprint("versioning", __name__)
 blueprint.add_url_rule("/dataset/<id>/versions", view_func=pages.versions)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>", view_func=pages.version)
+blueprint.add_url_rule("/dataset/<id>/v/<ref>/resource/<resource_id>", view_func=preview_page.resource)
+blueprint.add_url_rule(
+    "/dataset/<id>/v/<ref>/resource/<resource_id>/view/<view_id>", view_func=preview_page.preview
+)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/SHA256SUMS", view_func=version_files.checksums)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/zip", "zip", version_files.all_files)
 blueprint.add_url_rule("/dataset/<id>@<ref>", view_func=pages.at)
@@ -102,7 +107,7 @@ def _resource(context: Any, id: str, ref: str, resource_id: str) -> tuple[Asked,
     asked = Asked(package, access.viewer(context, package.id))
     revision = revisions.find(package.id, asked.who, ref)
     # PostgreSQL takes neither NUL nor half a surrogate pair, and no resource is called so.
-    if not resource_id.isprintable() or not entities.shown_resources(context, package.id, [resource_id]):
-        return None
-    states = revisions.states(package.id, revision.seq, resource_id)
-    return (asked, revision, states[0]) if states else None
+    states = revisions.states(package.id, revision.seq, resource_id) if resource_id.isprintable() else []
+    if states and entities.shown_resources(context, package.id, [resource_id]):
+        return asked, revision, states[0]
+    return None
