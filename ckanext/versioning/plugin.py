@@ -14,6 +14,8 @@ from ckanext.versioning import NAMES, actor, recording
 @tk.blanket.actions
 @tk.blanket.auth_functions
 @tk.blanket.blueprints
+@tk.blanket.cli
+@tk.blanket.helpers
 class VersioningPlugin(plugins.SingletonPlugin):
     plugins.implements(plugins.IConfigurable)
     plugins.implements(plugins.IConfigurer)
