@@ -44,10 +44,11 @@ _OWNERS = [
 if hasattr(model, "PackageExtra"):  # CKAN 2.11
     _OWNERS.append((model.PackageExtra, "package_id"))  # pyright: ignore[reportAttributeAccessIssue]
 
-_TABLES_MISSING = (
+TABLES_MISSING = (
     "The tables of the versioning plugin do not exist, so changes of datasets are saved without being "
-    "recorded as revisions. Run: ckan db upgrade -p %s"
+    "recorded as revisions."
 )
+_MAKE_TABLES = "Run: ckan db upgrade -p %s"
 
 
 class _Start:
@@ -72,21 +73,28 @@ def start() -> None:
         event.listen(model.Session, "after_commit", taking_in.start_jobs)
         event.listen(model.Session, "after_transaction_end", _forget_pending)
         _Start.listening = True
-    engine: Any = model.meta.engine
-    with engine.connect() as connection:
-        _Start.tables_present = tables.tables_present(connection)
+    _Start.tables_present = False
+    if not tables_present():
+        log.error(f"{TABLES_MISSING} {_MAKE_TABLES}", loaded_name())
+
+
+def tables_present() -> bool:
+    """Is recording on? Once it is, the database is not asked again."""
     if not _Start.tables_present:
-        log.error(_TABLES_MISSING, _loaded_name())
+        engine: Any = model.meta.engine
+        with engine.connect() as connection:
+            _Start.tables_present = tables.tables_present(connection)
+    return _Start.tables_present
 
 
-def _loaded_name() -> str | None:
-    # None: listeners outlive an unloaded plugin.
+def loaded_name() -> str | None:
+    """The name by which the site loads the plugin; None if it does not (listeners outlive the plugin)."""
     return next(filter(plugins.plugin_loaded, NAMES), None)
 
 
 def _collect(session: Any, flush_context: Any) -> None:
     # After a flush, because a new object has no id before; the lists are still those of the flush.
-    if not _loaded_name():
+    if not loaded_name():
         return
     touched = [*session.new, *session.deleted]
     touched += [o for o in session.dirty if session.is_modified(o, include_collections=False)]
@@ -97,7 +105,7 @@ def _collect(session: Any, flush_context: Any) -> None:
 def _collect_matched(execution: Any) -> None:
     # A statement changes rows without any object, and afterwards its condition may match none of them.
     statement = getattr(execution.statement, "element", execution.statement)  # for objects, with RETURNING
-    if not isinstance(statement, sa.sql.expression.Update | sa.sql.expression.Delete) or not _loaded_name():
+    if not isinstance(statement, sa.sql.expression.Update | sa.sql.expression.Delete) or not loaded_name():
         return
     several = isinstance(execution.parameters, list)
     matched = _matched_ids(statement, several)
@@ -149,18 +157,17 @@ def _sets_clock_only(statement: Any, parameters: Any) -> bool:
 
 def _record_pending(session: Any) -> None:
     # Savepoints commit too, and core makes one for each save: only the outermost commit counts.
-    if session.in_nested_transaction() or not _loaded_name():
+    if session.in_nested_transaction() or not loaded_name():
         return
     session.flush()
     pending = session.info.get(_PENDING)
     if not pending:
         return
-    if not _Start.tables_present:
-        _Start.tables_present = tables.tables_present(session)
-        if not _Start.tables_present:
-            log.warning(f"Not recorded: %s. {_TABLES_MISSING}", ", ".join(sorted(pending)), _loaded_name())
-            pending.clear()
-            return
+    if not tables_present():
+        names = ", ".join(sorted(pending))
+        log.warning(f"Not recorded: %s. {TABLES_MISSING} {_MAKE_TABLES}", names, loaded_name())
+        pending.clear()
+        return
     for package_id in sorted(pending):  # the same order everywhere: no two savers wait for each other
         try:
             record(session, package_id)
