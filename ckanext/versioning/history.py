@@ -13,14 +13,17 @@ erased together with its salt: the id still checks, and the hash that stays tell
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import rfc8785
-
 from ckanext.versioning.hashing import new_salt, salted_sha
+
+#: RFC 8785 for what is hashed here: text, null, integers within ±2⁵³, and objects whose keys are ASCII. (What
+#: it says about other numbers and keys, this does not do.)
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 #: Consecutive saves further apart than this are different changes …
 CHANGESET_GAP = timedelta(minutes=10)
@@ -47,14 +50,14 @@ class Seal:
 
 
 def seal(value: Any) -> Seal:
-    """Hash *value* (JSON; integers within ±2⁵³) under a new salt."""
+    """Hash *value* (text, null, or an object as `body_record` makes it) under a new salt."""
     salt = new_salt()
     return Seal(sealed_sha(salt, value), salt)
 
 
 def sealed_sha(salt: bytes, value: Any) -> str:
     """The hash that `seal` gave *value* under *salt*."""
-    return salted_sha(salt, rfc8785.dumps(value))
+    return salted_sha(salt, _JSON.encode(value).encode())
 
 
 def body_record(dataset_sha: str, resources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -92,7 +95,7 @@ def revision_id(
         "author": author_sha,
         "message": message_sha,
     }
-    return hashlib.sha256(rfc8785.dumps(record)).hexdigest()
+    return hashlib.sha256(_JSON.encode(record).encode()).hexdigest()
 
 
 def recompute_id(row: Mapping[str, Any]) -> str:

@@ -18,11 +18,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from ckan import model, plugins
-from ckan.lib.dictization.model_dictize import package_dictize
 from ckan.lib.plugins import get_permission_labels
 from sqlalchemy import event
 
-from ckanext.versioning import NAMES, actor, changes, history, snapshot
+from ckanext.versioning import NAMES, actor, changes, dictized, history, snapshot
 from ckanext.versioning import model as tables
 from ckanext.versioning.actor import Actor
 from ckanext.versioning.changes import Change, Known, KnownBlob, KnownResource
@@ -192,13 +191,13 @@ def record(session: Any, package_id: str) -> int | None:
     made later, it starts afresh.
     """
     # Read again under the lock: another transaction may have committed since this one read it.
-    package = session.execute(_LOCKED_PACKAGE, {"of": package_id}).scalar()
     connection = session.connection()
-    if package is None:
+    if connection.execute(_LOCK, {"of": package_id}).first() is None:
         for table in tables.TABLES:
             connection.execute(sa.delete(table).where(table.c.package_id == package_id))
         return None
-    now, head = _snapshot(session, package), connection.execute(_HEAD, {"of": package_id}).first()
+    package, now = _read(session, package_id)
+    head = connection.execute(_HEAD, {"of": package_id}).first()
     before = None if head else _committed(package_id)
     baseline = changes.compare(before.snapshot, None) if before else None
     known = changes.known(baseline) if baseline else _known(connection, package_id, head) if head else None
@@ -217,9 +216,9 @@ def record(session: Any, package_id: str) -> int | None:
 _NOBODY = Actor(None, None, "baseline")
 
 
-def _snapshot(session: Any, package: Any) -> Snapshot:
-    context: Any = {"model": model, "session": session, "user": "", "ignore_auth": True, "for_edit": True}
-    return snapshot.split(package_dictize(package, context, include_plugin_data=True))
+def _read(session: Any, package_id: str) -> tuple[Any, Snapshot]:
+    package, dataset = dictized.read(session, package_id)
+    return package, snapshot.split(dataset)
 
 
 def _labels(package: Any) -> list[str]:
@@ -247,11 +246,11 @@ def _committed(package_id: str) -> _Committed | None:
     other = scoped.session_factory()
     scoped.registry.set(other)
     try:
-        package = other.get(model.Package, package_id)
-        if package is None:
+        if other.get(model.Package, package_id) is None:
             return None
+        package, before = _read(other, package_id)
         modified = package.metadata_modified.replace(tzinfo=timezone.utc)
-        return _Committed(_snapshot(other, package), _labels(package), modified)
+        return _Committed(before, _labels(package), modified)
     finally:
         scoped.registry.set(mine)
         other.close()
@@ -310,11 +309,10 @@ def _end_states() -> Any:
 # Made once: putting them together takes longer than running them, and every save does both.
 #: The dataset ``of``, locked, and read anew even if the session has it. NO KEY: two writers who have each
 #: added a resource, and so share the row by its foreign key, must not wait for each other for ever.
-_LOCKED_PACKAGE = (
-    sa.select(model.Package)
+_LOCK = (
+    sa.select(model.package_table.c.id)
     .where(model.package_table.c.id == sa.bindparam("of"))
     .with_for_update(key_share=True)
-    .execution_options(populate_existing=True)
 )
 #: The newest revision of the dataset ``of``, with its body, what the next one needs to know of it, and the
 #: time, which under the lock is later than that of any revision before.

@@ -6,6 +6,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ckanext.versioning import history
 from ckanext.versioning.history import Save, continues_changeset
@@ -35,6 +38,22 @@ def test_the_id_is_the_hash_of_the_documented_record():
         '"parent":"' + "a" * 64 + '","seq":2,"time":"2026-05-01T12:00:00.000042Z"}'
     )
     assert history.recompute_id(ROW) == hashlib.sha256(record.encode()).hexdigest()
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+SIZES = st.none() | st.integers(0, 2**53 - 1)
+RESOURCES = st.fixed_dictionaries({"resource_id": TEXTS, "meta_sha": TEXTS, "oid": st.none(), "size": SIZES})
+
+
+@given(
+    TEXTS
+    | st.none()
+    | st.builds(history.author_record, st.none() | TEXTS, TEXTS)
+    | st.builds(history.body_record, TEXTS, st.lists(RESOURCES))
+)
+def test_what_is_hashed_is_rfc_8785(value: Any):
+    sealed = history.seal(value)
+    assert sealed.sha == hashlib.sha256(sealed.salt + rfc8785.dumps(value)).hexdigest()
 
 
 @pytest.mark.parametrize(
