@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -116,26 +117,74 @@ class Save:
     """What decides whether a save goes on with an earlier one.
 
     ``labels`` are CKAN's permission labels: a line in the list stands for revisions that the same
-    people may read.
+    people may read. ``name`` is what the author calls the changeset, None for nothing.
     """
 
+    package_id: str
     author_id: str | None
     origin: str
     message: str | None
     labels: frozenset[str]
     created: datetime
+    name: str | None = None
 
 
-def continues_changeset(save: Save, head: Save, *, head_released: bool, opened: datetime) -> bool:
-    """Is *save* one more step of the changeset of *head*, the revision before it, begun at *opened*?
+@dataclass(frozen=True)
+class Last:
+    """The revision before a save: ``released`` under a name, or a ``draft``, a dataset still being made.
 
-    A message or a release closes a changeset: somebody has said that this state is worth a name.
+    ``changeset`` is the id of its changeset, ``first`` the ``seq`` and ``opened`` the time of the first
+    revision in that.
     """
-    return (
-        (save.author_id, save.origin, save.labels) == (head.author_id, head.origin, head.labels)
-        and save.message is None
-        and head.message is None
-        and not head_released
-        and save.created - head.created <= CHANGESET_GAP
-        and save.created - opened <= CHANGESET_WINDOW
+
+    save: Save
+    released: bool
+    draft: bool
+    changeset: str
+    first: int
+    opened: datetime
+
+
+def changeset(save: Save, seq: int, last: Last | None, *, same_action: bool = False) -> str:
+    """The id of the changeset to which *save*, as revision *seq*, belongs: that of *last*, or a new one.
+
+    A release closes a changeset: somebody has said that this state is worth a name. same_action: both
+    revisions were made by one call, which has committed in its middle.
+    """
+    if last and not last.released and (same_action or save.author_id == last.save.author_id):
+        same_readers = save.labels == last.save.labels
+        if (same_action and same_readers) or _continues(save, last, same_readers):
+            return last.changeset
+    return _named(save, seq) or str(uuid.uuid4())
+
+
+def _continues(save: Save, last: Last, same_readers: bool) -> bool:
+    if name := _named(save, last.first):
+        return same_readers and name == last.changeset
+    if _is_named(last.changeset) or (save.origin, None, None) != (
+        last.save.origin,
+        save.message,
+        last.save.message,
+    ):
+        return False
+    # Until it is published, and with that, a dataset is being made, however long it takes.
+    soon = (
+        save.created - last.save.created <= CHANGESET_GAP and save.created - last.opened <= CHANGESET_WINDOW
     )
+    return last.draft or (same_readers and soon)
+
+
+def _named(save: Save, first: int) -> str | None:
+    """The id of the changeset with the save's name that begins at revision *first*.
+
+    It is its author's own: nobody goes on with another's by giving its name. Whoever is not known has none.
+    """
+    if save.name is None or save.author_id is None:
+        return None
+    return str(
+        uuid.uuid5(uuid.NAMESPACE_OID, _JSON.encode([save.package_id, first, save.author_id, save.name]))
+    )
+
+
+def _is_named(changeset: str) -> bool:
+    return changeset[14:15] == "5"  # the version of an UUID
