@@ -68,13 +68,16 @@ def package_update(original_action: Any, context: Context, data_dict: dict[str, 
         ``resource_delete`` (optional)
     :type version_message: string
 
-    :raises ValidationError: it is such a dict; the message is not text, or too long
+    :raises ValidationError: it is such a dict; the message is not text, or too long; the request's header
+        ``X-CKAN-Changeset`` is no name
     """
     return _with_message(original_action, context, clearing.without_removal(data_dict))
 
 
 def _with_message(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
     data_dict = reading.for_saving(data_dict)
+    actor.changeset_name()  # what is wrong with it should be said before anything is done
+    actor.note(context)  # CKAN 2.11 commits before the hooks that do so
     if "version_message" not in data_dict:
         return original_action(context, data_dict)
     # A copy: core would keep it as an extra of a resource, and a form that is shown again must not lose it.
