@@ -7,7 +7,7 @@ from typing import Any
 
 import ckantoolkit as tk
 
-from ckanext.versioning import refs
+from ckanext.versioning import base_revision, refs
 from ckanext.versioning.errors import InvalidRef
 
 #: Revisions in one answer of `dataset_revision_list`, unless asked otherwise …
@@ -68,12 +68,16 @@ def dataset_revert() -> dict[str, Any]:
         "dataset": [tk.get_validator("not_missing"), _text],
         "revision_ref": [tk.get_validator("not_missing"), _text],
         "parts": [tk.get_validator("ignore_missing"), _names],
-        **version_message(),
+        **saving(),
     }
 
 
-def version_message() -> dict[str, Any]:
-    return {"version_message": [tk.get_validator("ignore_empty"), _message]}
+def saving() -> dict[str, Any]:
+    """What every action that saves a dataset accepts besides."""
+    return {
+        "version_message": [tk.get_validator("ignore_empty"), _message],
+        "base_revision": [tk.get_validator("ignore_empty"), _base],
+    }
 
 
 def show_revision() -> dict[str, Any]:
@@ -106,6 +110,14 @@ def _message(value: Any) -> str | None:
     if len(value) > MAX_MESSAGE:
         raise tk.Invalid(f"This has {len(value)} characters. Give at most {MAX_MESSAGE}.")
     return value or None
+
+
+def _base(value: Any) -> str:
+    try:
+        base_revision.parse(_text(value))
+    except InvalidRef as error:
+        raise tk.Invalid(str(error)) from None
+    return value
 
 
 def _names(value: Any) -> list[str]:
