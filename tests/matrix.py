@@ -156,6 +156,7 @@ TABLE = [
         READ,
         case="an old version",
     ),
+    Row("revision_changes_since", lambda dataset: {"limit": 1}, ALWAYS),
     Row("package_show", lambda dataset: {"id": f"{dataset['name']}@r1"}, READ, case="name@ref"),
     Row(
         "resource_show",

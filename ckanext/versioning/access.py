@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import ckantoolkit as tk
-from ckan import model
+from ckan import authz, model
 from ckan.lib.plugins import get_permission_labels
 
 
 @dataclass(frozen=True)
 class Viewer:
-    """``labels`` are the caller's permission labels; None: may update the dataset, sees all of it."""
+    """``labels`` are the caller's permission labels; None: may update the dataset, sees all of its history."""
 
     labels: tuple[str, ...] | None
 
@@ -45,3 +45,11 @@ def viewer(context: Any, package_id: str) -> Viewer:
         user = checked.get("auth_user_obj")
         return Viewer(tuple(get_permission_labels().get_user_dataset_labels(user)))
     return Viewer(None)
+
+
+def searcher(context: Any) -> Viewer:
+    """What the caller may find across all datasets: by permission labels, as in `package_search`."""
+    user = context.get("user")
+    if context.get("ignore_auth") or (user and authz.is_sysadmin(user)):
+        return Viewer(None)
+    return Viewer(tuple(get_permission_labels().get_user_dataset_labels(context["auth_user_obj"])))

@@ -5,6 +5,7 @@ from ckanext.versioning.logic.reading_actions import (
     dataset_revision_show,
     package_show,
     resource_show,
+    revision_changes_since,
 )
 from ckanext.versioning.logic.release_actions import dataset_release_create, dataset_release_list
 from ckanext.versioning.logic.saving_actions import (
@@ -31,4 +32,5 @@ __all__ = [
     "resource_patch",
     "resource_show",
     "resource_update",
+    "revision_changes_since",
 ]

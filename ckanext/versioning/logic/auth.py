@@ -14,6 +14,7 @@ __all__ = [
     "dataset_revert",
     "dataset_revision_list",
     "dataset_revision_show",
+    "revision_changes_since",
 ]
 
 
@@ -43,6 +44,12 @@ def dataset_revert(context: Context, data_dict: dict[str, Any]) -> AuthResult:
 def dataset_release_list(context: Context, data_dict: dict[str, Any]) -> AuthResult:
     """Whoever may read the dataset (``dataset``)."""
     return _like("package_show", context, data_dict["dataset"])
+
+
+@tk.auth_allow_anonymous_access
+def revision_changes_since(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """Whoever may search for datasets. Of which ones they are told is decided by permission labels, too."""
+    return authz.is_authorized("package_search", tk.fresh_context(context), {})
 
 
 def _like(core: str, context: Context, name_or_id: str) -> AuthResult:
