@@ -102,6 +102,15 @@ def _new_user() -> dict[str, Any]:
     return {"user_id": factories.User()["id"]}
 
 
+def _released(dataset: dict[str, Any]) -> str:
+    """The name of a new release."""
+    name = f"v{next(_numbers)}"
+    tk.get_action("dataset_release_create")(
+        {"ignore_auth": True, "user": ""}, {"dataset": dataset["id"], "name": name}
+    )
+    return name
+
+
 TABLE = [
     # authz_service
     Row("authz_public_key", lambda dataset: {}, ALWAYS),
@@ -155,6 +164,17 @@ TABLE = [
         lambda dataset: {"id": dataset["id"], "revision_ref": "head"},
         READ,
         case="an old version",
+    ),
+    Row("package_show_release", lambda dataset: {"dataset": dataset["id"]}, READ, case="without a release"),
+    Row(
+        "package_show_release",
+        lambda dataset: {"dataset": dataset["id"], "release": _released(dataset)},
+        READ,
+    ),
+    Row(
+        "resource_show_release",
+        lambda dataset: {"id": dataset["resources"][0]["id"], "release_id": _released(dataset)},
+        READ,
     ),
     Row("revision_changes_since", lambda dataset: {"limit": 1}, ALWAYS),
     Row("package_show", lambda dataset: {"id": f"{dataset['name']}@r1"}, READ, case="name@ref"),

@@ -47,6 +47,11 @@ def at(id: str, ref: str) -> Any:
     return tk.redirect_to("versioning.version", id=id, ref=ref)
 
 
+def older(id: str, ref: str | None = None, resource_id: str | None = None) -> Any:
+    """The addresses that versions had in ckanext-versioning."""
+    return tk.redirect_to("dataset.read", id=id) if ref is None else at(id, ref)
+
+
 def _kind(resource: dict[str, Any]) -> str:
     """``file`` that can be downloaded, ``lost`` (a file of which nothing was kept), ``link``, or ``none``."""
     if resource.get("url_type") != "upload":

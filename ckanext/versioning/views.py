@@ -14,6 +14,8 @@ blueprint = Blueprint("versioning", __name__)
 blueprint.add_url_rule("/dataset/<id>/versions", view_func=pages.versions)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>", view_func=pages.version)
 blueprint.add_url_rule("/dataset/<id>@<ref>", view_func=pages.at)
+for older in ("", "/<ref>", "/<ref>/<resource_id>"):
+    blueprint.add_url_rule(f"/dataset/<id>/show{older}", view_func=pages.older)
 blueprint.add_url_rule(
     "/dataset/<id>/v/<ref>/release", view_func=release_page.release, methods=["GET", "POST"]
 )

@@ -63,6 +63,20 @@ def dataset_release_list() -> dict[str, Any]:
     return {"dataset": [tk.get_validator("not_missing"), _text]}
 
 
+def package_show_release() -> dict[str, Any]:
+    return {
+        "dataset": [tk.get_validator("not_missing"), _text],
+        "release": [tk.get_validator("ignore_empty"), _text],
+    }
+
+
+def resource_show_release() -> dict[str, Any]:
+    return {
+        "id": [tk.get_validator("not_missing"), _text],
+        "release": [tk.get_validator("not_missing"), _text],
+    }
+
+
 def dataset_revert() -> dict[str, Any]:
     return {
         "dataset": [tk.get_validator("not_missing"), _text],
