@@ -84,6 +84,11 @@ def _files(resources: list[tuple[dict[str, Any], str]]) -> dict[str, Any] | None
     return {"count": len(sizes), "size": size, "too_much": version_files.too_much(len(sizes), size)}
 
 
+def older(id: str, ref: str | None = None, resource_id: str | None = None) -> Any:
+    """The addresses that versions had in ckanext-versioning."""
+    return tk.redirect_to("dataset.read", id=id) if ref is None else at(id, ref)
+
+
 def kind(resource: dict[str, Any], kept: Collection[str]) -> str:
     """``file`` that can be downloaded, ``lost`` (a file of which nothing was kept), ``link``, or ``none``.
 

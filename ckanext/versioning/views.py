@@ -37,6 +37,8 @@ blueprint.add_url_rule(
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/SHA256SUMS", view_func=version_files.checksums)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/zip", "zip", version_files.all_files)
 blueprint.add_url_rule("/dataset/<id>@<ref>", view_func=pages.at)
+for older in ("", "/<ref>", "/<ref>/<resource_id>"):
+    blueprint.add_url_rule(f"/dataset/<id>/show{older}", view_func=pages.older)
 blueprint.add_url_rule(
     "/dataset/<id>/v/<ref>/release", view_func=release_page.release, methods=["GET", "POST"]
 )
