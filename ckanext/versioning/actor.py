@@ -16,6 +16,8 @@ from ckan import model
 USER = "ckanext.versioning.user"
 #: In `Session.info`: message and origin, given by the actions that run, or by one that others commit.
 _SAYING, _SAID = "ckanext.versioning.saying", "ckanext.versioning.said"
+#: In `Session.info`: numbers of the revisions that were recorded, by dataset, while somebody is `watching`.
+_RECORDED = "ckanext.versioning.recorded"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,25 @@ def saying(message: str | None, origin: str | None = None, *, deferred: bool = F
         info[_SAYING] = outer
 
 
+@contextmanager
+def watching() -> Iterator[dict[str, int]]:
+    """Gives what is recorded in this block: dataset → number of its newest revision."""
+    info = model.Session().info
+    recorded: dict[str, int] = {}
+    info[_RECORDED] = recorded
+    try:
+        yield recorded
+    finally:
+        info.pop(_RECORDED, None)
+
+
+def tell(session: Any, package_id: str, seq: int | None) -> None:
+    """Let those who are `watching` know what was recorded."""
+    recorded = session.info.get(_RECORDED)
+    if recorded is not None and seq is not None:
+        recorded[package_id] = seq
+
+
 def forget(session: Any) -> None:
     """The transaction has ended. An open block goes on: CKAN 2.11 commits in the middle of some actions."""
     session.info.pop(USER, None)
@@ -75,10 +96,8 @@ def current(session: Any) -> Actor:
         noted = model.User.get(noted)
     elif not noted:
         noted = _requester()
-    message, origin = session.info.get(_SAYING) or session.info.get(_SAID) or (None, None)
-    return Actor(
-        noted.id if noted else None, noted.display_name if noted else None, origin or _origin(), message
-    )
+    message, way = session.info.get(_SAYING) or session.info.get(_SAID) or (None, None)
+    return Actor(noted.id if noted else None, noted.display_name if noted else None, way or origin(), message)
 
 
 def _requester() -> Any:
@@ -86,7 +105,8 @@ def _requester() -> Any:
     return user if user and user.is_authenticated else None
 
 
-def _origin() -> str:
+def origin() -> str:
+    """By which way in somebody acts now: ``web``, ``api``, ``job`` or ``cli``."""
     if rq.get_current_job() is not None:
         return "job"
     if not flask.has_request_context():

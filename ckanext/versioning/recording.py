@@ -163,7 +163,7 @@ def _record_pending(session: Any) -> None:
             return
     for package_id in sorted(pending):  # the same order everywhere: no two savers wait for each other
         try:
-            record(session, package_id)
+            actor.tell(session, package_id, record(session, package_id))
         except Exception:
             log.exception("The revision of dataset %s could not be recorded: nothing is saved.", package_id)
             raise

@@ -64,7 +64,7 @@ def create(
 
 
 def check_free(package_id: str, name: str, seq: int | None) -> None:
-    """Raise ReleaseExists, or ReleaseNameUsed if it once named another revision than *seq* (None: a new one)."""
+    """Raise ReleaseExists, or ReleaseNameUsed if *name* once meant a revision other than *seq*."""
     release, change = tables.release, tables.release_change
     taken = sa.select(release.c.seq).where(release.c.package_id == package_id, release.c.name == name)
     if model.Session.execute(taken).first():

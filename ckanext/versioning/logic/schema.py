@@ -107,6 +107,15 @@ def version_message() -> dict[str, Any]:
     return {"version_message": [tk.get_validator("ignore_empty"), _short(MAX_MESSAGE)]}
 
 
+def saving() -> dict[str, Any]:
+    """What core's actions that save take besides."""
+    return {
+        **version_message(),
+        "version_release": [tk.get_validator("ignore_missing"), tk.get_validator("boolean_validator")],
+        "version_release_name": [tk.get_validator("ignore_empty"), _text],
+    }
+
+
 def show_revision() -> dict[str, Any]:
     return {
         "id": [tk.get_validator("not_missing"), _text],
