@@ -175,8 +175,8 @@ def dataset_release_next(context: Context, data_dict: dict[str, Any]) -> dict[st
     """The name that the next release might get: the newest release's number, counted up in its own style.
 
     Where a resource's content differs from that of the newest release, or a resource came or went, that is
-    the first number (``v1`` → ``v2``, ``1.2.3`` → ``2.0.0``), else the second (``v1.1``, ``1.3.0``). Names that
-    begin with a year go by the calendar: their last number is counted (``2026.09`` → ``2026.10``).
+    the first number (``v1`` → ``v2``, ``1.2.3`` → ``2.0.0``), else the second (``v1.1``, ``1.3.0``). Names
+    that begin with a year go by the calendar: their last number is counted (``2026.09`` → ``2026.10``).
 
     :param dataset: id or name of the dataset
     :type dataset: string

@@ -128,7 +128,8 @@ def _of_a_resource(name: str, *, removes: bool = False) -> Any:
     @tk.chained_action
     @as_ckan_errors
     def action(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-        resource = model.Resource.get(data_dict.get("id"))
+        id: Any = data_dict.get("id")
+        resource = model.Resource.get(id)
         package_id = resource and resource.package_id
         return saving.save(
             original_action, context, data_dict, lambda: model.Package.get(package_id), resource=removes
