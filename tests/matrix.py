@@ -36,8 +36,8 @@ WRITE: Whom = dict.fromkeys(STATES, WRITERS)
 READ_FILES: Whom = {**READ, "deleted": frozenset()}
 WRITE_FILES: Whom = {**WRITE, "deleted": frozenset()}
 #: An old revision that nobody has released, and its file, in datasets that other people could read then:
-#: "published" was private and is public now, "withheld" was public and is private now, and "moved" was private
-#: in the stranger's organisation and is public in this one.
+#: "published" was private and is public now, "withheld" was public and is private now, and "moved" was
+#: private in the stranger's organisation and is public in this one.
 READ_OLD: Whom = {
     "deleted": INSIDERS,
     "published": INSIDERS,
@@ -215,7 +215,7 @@ TABLE = [
     Row("package_show", lambda dataset: {"id": f"{dataset['name']}@r1"}, READ, case="name@ref"),
     Row(
         "resource_show",
-        lambda dataset: {"id": dataset["resources"][0]["id"], "revision_ref": "r1"},
+        lambda dataset: {"id": dataset["resources"][0]["id"], "revision_ref": "head"},
         READ,
         case="an old version",
     ),
@@ -238,6 +238,13 @@ TABLE = [
     Row(
         "package_show",
         lambda dataset: {"id": dataset["id"], "revision_ref": "r2"},
+        READ_OLD,
+        readers_are_told=NOT_FOUND,
+        case="as of an old revision",
+    ),
+    Row(
+        "resource_show",
+        lambda dataset: {"id": dataset["resources"][0]["id"], "revision_ref": "r2"},
         READ_OLD,
         readers_are_told=NOT_FOUND,
         case="as of an old revision",
