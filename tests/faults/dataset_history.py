@@ -30,6 +30,12 @@ def assert_head_is_the_dataset(package_id: str) -> None:
     assert stored == found
 
 
+def assert_history_is_the_datasets(package_id: str) -> None:
+    """Besides, the whole chain holds."""
+    assert_head_is_the_dataset(package_id)
+    recorded.assert_chain_holds(package_id)
+
+
 def current(package_id: str) -> dict[str, Any]:
     """The dataset as a new transaction sees it, in CKAN's own words."""
     model.Session.remove()
