@@ -63,8 +63,25 @@ def body_record(dataset_sha: str, resources: Iterable[Mapping[str, Any]]) -> dic
     *resources*, in the dataset's order, have ``resource_id``, ``meta_sha``, and for a stored file ``oid``
     (sha256 of its bytes) and ``size`` (bytes); both are None otherwise.
     """
-    keys = ("resource_id", "meta_sha", "oid", "size")
-    return {"dataset": dataset_sha, "resources": [{key: r[key] for key in keys} for r in resources]}
+    return {"dataset": dataset_sha, "resources": [_resource_record(r) for r in resources]}
+
+
+def _resource_record(resource: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: resource[key] for key in ("resource_id", "meta_sha", "oid", "size")}
+
+
+def resource_json(resource: Mapping[str, Any]) -> bytes:
+    """What a resource adds to the RFC 8785 JSON of a `body_record`; it is the same in every revision."""
+    return rfc8785.dumps(_resource_record(resource))
+
+
+def body_sha(salt: bytes, dataset_sha: str, resources: Iterable[bytes]) -> str:
+    """`sealed_sha` of a `body_record` whose *resources* are given as `resource_json`.
+
+    Whoever walks through many revisions so writes each resource once, not once for each revision.
+    """
+    parts = (rfc8785.dumps(dataset_sha), b",".join(resources))
+    return salted_sha(salt, b'{"dataset":%b,"resources":[%b]}' % parts)
 
 
 def author_record(user_id: str | None, name: str | None) -> dict[str, Any]:

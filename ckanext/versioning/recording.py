@@ -206,15 +206,46 @@ def record(session: Any, package_id: str) -> int | None:
     if change is None:
         return None
     if before and baseline:
-        created = min(before.modified, connection.execute(_TIME).scalar_one())
-        _insert(connection, package_id, None, baseline, before.labels, _NOBODY, created)
+        _insert_baseline(connection, package_id, before, baseline)
         head = connection.execute(_HEAD, {"of": package_id}).one()
     created = head.now if head else connection.execute(_TIME).scalar_one()
     return _insert(connection, package_id, head, change, _labels(package), actor.current(session), created)
 
 
+def record_baseline(session: Any, package_id: str) -> bool:
+    """Record the dataset as the *baseline*, unless it has a history or does not exist.
+
+    *session*'s transaction has not changed it. Its row stays locked until the transaction ends.
+    """
+    package = session.execute(_LOCKED_PACKAGE, {"of": package_id}).scalar()
+    connection = session.connection()
+    if package is None or connection.execute(_HEAD, {"of": package_id}).first():
+        return False
+    state = _state_of(session, package)
+    change = changes.compare(state.snapshot, None)
+    assert change  # nothing was known, so everything is new
+    _insert_baseline(connection, package_id, state, change)
+    return True
+
+
+def unrecorded(session: Any, package_id: str) -> Change | None:
+    """What `record` would record of a dataset that has a history; nothing is locked or written."""
+    package = session.get(model.Package, package_id, populate_existing=True)
+    connection = session.connection()
+    head = connection.execute(_HEAD, {"of": package_id}).first()
+    if package is None or head is None:
+        return None
+    return changes.compare(_snapshot(session, package), _known(connection, package_id, head))
+
+
 #: Who "made" the state in which the first recorded save of a dataset found it.
 _NOBODY = Actor(None, None, "baseline")
+
+
+def _insert_baseline(connection: Any, package_id: str, before: _Committed, baseline: Change) -> None:
+    # Its clock may be ahead of the database's.
+    created = min(before.modified, connection.execute(_TIME).scalar_one())
+    _insert(connection, package_id, None, baseline, before.labels, _NOBODY, created)
 
 
 def _snapshot(session: Any, package: Any) -> Snapshot:
@@ -248,13 +279,15 @@ def _committed(package_id: str) -> _Committed | None:
     scoped.registry.set(other)
     try:
         package = other.get(model.Package, package_id)
-        if package is None:
-            return None
-        modified = package.metadata_modified.replace(tzinfo=timezone.utc)
-        return _Committed(_snapshot(other, package), _labels(package), modified)
+        return _state_of(other, package) if package else None
     finally:
         scoped.registry.set(mine)
         other.close()
+
+
+def _state_of(session: Any, package: Any) -> _Committed:
+    modified = package.metadata_modified.replace(tzinfo=timezone.utc)
+    return _Committed(_snapshot(session, package), _labels(package), modified)
 
 
 # One clock for all machines that write. Not now(), which is the time when the transaction began.
