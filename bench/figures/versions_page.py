@@ -18,7 +18,7 @@ from bench.figure import Case, Figure, Goal, in_turn
 from bench.figures import versions_list
 from services.settings import Settings
 
-ROUNDS = 15
+ROUNDS = 10
 WARM_UP = 1
 OURS, PEER = "versions page", "dataset page"
 
