@@ -23,7 +23,7 @@ ROWS = 1000
 
 
 def load(package_id: str, changed: Sequence[int | None]) -> None:
-    """In the site: put another history in the place of the single revision that the dataset has.
+    """In the site: put another history in the place of the one that the dataset has.
 
     It begins with that state. Each of *changed* adds a revision: it is the place of the resource whose
     description changes, or None where the dataset's title does. Each that is there is there at least twice,
@@ -36,8 +36,8 @@ def load(package_id: str, changed: Sequence[int | None]) -> None:
 
     assert min(Counter(changed).values()) > 1
     r = tables.revision
-    (only,) = model.Session.execute(sa.select(r).where(r.c.package_id == package_id))
-    made = _History(only._mapping, now(package_id), len(changed))
+    first = model.Session.execute(sa.select(r).where(r.c.package_id == package_id, r.c.seq == 1)).one()
+    made = _History(first._mapping, now(package_id), len(changed))
     last = {place: number for number, place in enumerate(changed)}
     for number, place in enumerate(changed):
         made.change(place, "" if number == last[place] else f"{number}. ")
@@ -67,15 +67,15 @@ def now(package_id: str) -> snapshot.Snapshot:
 
 
 class _History:
-    """Rows of the tables, from a first revision on that is like the row *only*."""
+    """Rows of the tables, from a revision on that is like the row *first*."""
 
-    def __init__(self, only: Mapping[Any, Any], now: snapshot.Snapshot, changes: int):
+    def __init__(self, first: Mapping[Any, Any], now: snapshot.Snapshot, changes: int):
         self.revisions: list[dict[str, Any]] = []
         self.states: list[dict[str, Any]] = []
         self.blobs: list[dict[str, Any]] = []
         self.releases: list[dict[str, Any]] = []
-        self._only, self._now = dict(only), now
-        self._begun = only["created"] - BETWEEN * (changes // CHANGESET + 1)
+        self._first, self._now = dict(first), now
+        self._begun = first["created"] - BETWEEN * (changes // CHANGESET + 1)
         self._title = now.dataset["title"]
         # Of each resource the state, and what a revision's body says of it.
         self._current: list[dict[str, Any]] = [{} for _ in now.resources]
@@ -98,7 +98,7 @@ class _History:
 
     def _state(self, place: int, part: snapshot.ResourcePart, body: dict[str, Any], seq: int) -> None:
         state = {
-            "package_id": self._only["package_id"],
+            "package_id": self._first["package_id"],
             "resource_id": part.id,
             "position": place,
             "meta_sha": self._blob(body, snapshot.resource_projection(body)),
@@ -113,7 +113,7 @@ class _History:
     def _blob(self, body: dict[str, Any], projection: dict[str, Any]) -> str:
         blob = snapshot.make_blob(body, snapshot.canonical_json(projection))
         columns = {"sha": blob.sha, "salt": blob.salt, "projection_sha": blob.projection_sha}
-        self.blobs.append({"package_id": self._only["package_id"], **columns, "body": blob.text})
+        self.blobs.append({"package_id": self._first["package_id"], **columns, "body": blob.text})
         return blob.sha
 
     def _revision(self, seq: int, resources: dict[str, list[str]], fields: Sequence[str] = ()) -> None:
@@ -124,7 +124,7 @@ class _History:
         sha, salt = self._blob(dataset, snapshot.dataset_projection(dataset)), history.new_salt()
         kinds = ("added", "removed", "metadata", "bytes", "moved")
         row = {
-            **self._only,  # the labels, and what else there may be
+            **self._first,  # the labels, and what else there may be
             "seq": seq,
             "parent_id": self.revisions[-1]["id"] if self.revisions else None,
             "meta_sha": sha,

@@ -20,8 +20,8 @@ from bench.figures import package_patch, versions_page
 from services.settings import Settings
 
 #: Resources → rounds.
-PAGES = {1: 100, 20: 60, 100: 30}
-SHOWS = {1: 200, 20: 200, 100: 100, 1500: 15}
+PAGES = {1: 60, 20: 40, 100: 20}
+SHOWS = {1: 100, 20: 100, 100: 40, 1500: 8}
 WARM_UP = 3
 OURS, PEER, CONTROL = "old version", "current version", "current version again"
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import Counter
 from typing import Any
 
 import pytest
 
 from ckanext.versioning import snapshot
+from services.checkout import ROOT
 from tests.portal import Portal, oid_of
 from tests.versioning import recorded
 from tests.versioning.random_edits import Editor, SchemingEditor
@@ -60,6 +62,14 @@ def follow(portal: Portal, editor: Editor, edits: int) -> Counter[str]:
     files = sum(assert_files(portal, editor.user, old[seq]) for seq in seqs)
     recorded.assert_chain_holds(editor.id)
     return editor.made + Counter(downloads=files)
+
+
+def test_the_docs_say_what_is_derived():
+    page = (ROOT / "docs" / "versioning_api.rst").read_text()
+    (text,) = re.findall(r"\.\. _as-it-was:\n(.*?)\nActions\n---", page, re.DOTALL)
+    named = set(re.findall(r"``(\w+)``", text))
+    derived = snapshot.DERIVED_DATASET_FIELDS | snapshot.DERIVED_RESOURCE_FIELDS
+    assert derived | {*snapshot.DERIVED_RESOURCE_PREFIXES, *MARKS} <= named
 
 
 @pytest.mark.proof(datasets=(1, 20), edits=(15, 100))
