@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ckantoolkit as tk
-from ckan.tests import factories
+from ckan.tests import factories, helpers
+
+from ckanext.versioning.withdrawal import Withdrawn
+from tests.portal import Portal, oid_of, pointer
 
 STATES = ("public", "private", "draft", "deleted")
+#: Datasets whose old revision, with a file of its own, was written when other people could read them: private
+#: and public now; public and private now; private in the stranger's organisation, and public in this one now.
+HISTORIES = ("published", "withheld", "moved")
 #: Users by what they are in the dataset's organisation; a "stranger" is an editor of another one.
 ROLES = ("anonymous", "reader", "stranger", "member", "editor", "admin", "sysadmin")
 
@@ -32,6 +38,19 @@ WRITE: Whom = dict.fromkeys(STATES, WRITERS)
 #: Files of a deleted dataset are nobody's to move until it is restored.
 READ_FILES: Whom = {**READ, "deleted": frozenset()}
 WRITE_FILES: Whom = {**WRITE, "deleted": frozenset()}
+#: An old revision, which nobody has released. (Members of the organisation that a dataset has now see what
+#: they could read then.)
+READ_OLD: Whom = {
+    "deleted": INSIDERS,
+    "published": INSIDERS,
+    "withheld": INSIDERS,
+    "moved": WRITERS | {"stranger"},
+}
+READ_OLD_FILES: Whom = {**READ_OLD, "deleted": frozenset()}
+#: The same where the site keeps unreleased history for those who may update the dataset.
+READ_OLD_AS_EDITOR: Whom = dict.fromkeys(HISTORIES, WRITERS)
+#: Who may read the dataset as it is now.
+READ_NOW: Whom = {**READ, "published": EVERYBODY, "withheld": INSIDERS, "moved": EVERYBODY}
 ALWAYS: Whom = dict.fromkeys(STATES, EVERYBODY)
 LOGGED_IN: Whom = dict.fromkeys(STATES, EVERYBODY - {"anonymous"})
 ADMINS: Whom = dict.fromkeys(STATES, frozenset({"admin", "sysadmin"}))
@@ -40,6 +59,7 @@ SYSADMINS: Whom = dict.fromkeys(STATES, frozenset({"sysadmin"}))
 # How an action ends. A refusal must not tell who may not read the dataset that it exists.
 ANSWERED = "answered"
 NOT_FOUND = "404"
+WITHDRAWN = "deleted, as who could read it before is told"
 FORBIDDEN = "403"
 NOTHING_GRANTED = "nothing granted"
 
@@ -50,8 +70,8 @@ _numbers = itertools.count(1)
 class Row:
     """``data`` makes the action's input for a dataset (as `package_show` gives it).
 
-    Whoever is not in ``whom`` is told ``readers_are_told`` if they may read the dataset, and
-    ``others_are_told`` if not.
+    The row is played in the states that ``whom`` has. Whoever is not in it is told ``readers_are_told`` if
+    they may read the dataset, and ``others_are_told`` if not.
     """
 
     action: str
@@ -61,15 +81,25 @@ class Row:
     others_are_told: str = NOT_FOUND
     #: Tells rows of one action apart.
     case: str = ""
+    #: How it is asked, and ends.
+    ask: Callable[[Site, Row, str, dict[str, Any]], str] = lambda *asked: _call(*asked)
+    #: Does the answer have what was asked for?
+    shows: Callable[[Any], bool] = lambda answer: True
 
     def expected(self, state: str) -> dict[str, str]:
         """Role → how the action ends."""
         return {role: self._ending(role, state) for role in ROLES}
 
+    @property
+    def of_the_past(self) -> bool:
+        return self.whom in (READ_OLD, READ_OLD_FILES)
+
     def _ending(self, role: str, state: str) -> str:
         if role in self.whom[state]:
             return ANSWERED
-        return self.readers_are_told if role in READ[state] else self.others_are_told
+        told = self.readers_are_told if role in READ_NOW[state] else self.others_are_told
+        # All of them could read the deleted dataset before.
+        return WITHDRAWN if state == "deleted" and told is NOT_FOUND else told
 
 
 def _asks_for(case: str, scope: str, whom: Whom) -> Row:
@@ -100,6 +130,32 @@ def _about_a_user(action: str, case: str, data: Callable[[], dict[str, Any]], wh
 
 def _new_user() -> dict[str, Any]:
     return {"user_id": factories.User()["id"]}
+
+
+def _release_of(dataset: dict[str, Any]) -> dict[str, Any]:
+    made = helpers.call_action("dataset_release_create", dataset=dataset["id"], name=f"v{next(_numbers)}")
+    return {"dataset": dataset["id"], "release": made["name"]}
+
+
+OLD = b"as it was"
+
+
+def _download(site: Site, row: Row, role: str, dataset: dict[str, Any]) -> str:
+    resource = dataset["resources"][0]["id"]
+    url = f"/dataset/{dataset['name']}/v/r2/resource/{resource}/download/data.csv"
+    response = site.portal.get(url, site.users[role])
+    assert response.status_code != 200 or response.data == OLD
+    return {200: ANSWERED, 404: NOT_FOUND, 410: WITHDRAWN}[response.status_code]
+
+
+def _batch(site: Site, row: Row, role: str, dataset: dict[str, Any]) -> str:
+    """With a token for the files of now, and for the old one as far as it is granted."""
+    scopes = row.data(dataset)["scopes"]
+    token = site.portal.action("authz_authorize", site.users[role], scopes=scopes)["token"]
+    if token is None:
+        return NOTHING_GRANTED
+    (found,) = site.portal.batch(dataset, token, "download", pointer(OLD))
+    return ANSWERED if "actions" in found else NOTHING_GRANTED
 
 
 TABLE = [
@@ -149,12 +205,64 @@ TABLE = [
         lambda dataset: {"dataset": dataset["id"], "name": f"v{next(_numbers)}"},
         WRITE,
     ),
+    Row("dataset_release_show", _release_of, READ),
+    Row("dataset_release_update", lambda dataset: {**_release_of(dataset), "title": "New"}, WRITE),
+    Row("dataset_release_delete", _release_of, ADMINS),
+    Row("dataset_release_next", lambda dataset: {"dataset": dataset["id"]}, WRITE),
     Row("dataset_revert", lambda dataset: {"dataset": dataset["id"], "revision_ref": "head"}, WRITE),
     Row(
         "package_show",
         lambda dataset: {"id": dataset["id"], "revision_ref": "head"},
         READ,
         case="an old version",
+    ),
+    Row("package_show", lambda dataset: {"id": f"{dataset['name']}@r1"}, READ, case="name@ref"),
+    Row(
+        "resource_show",
+        lambda dataset: {"id": dataset["resources"][0]["id"], "revision_ref": "r1"},
+        READ,
+        case="an old version",
+    ),
+    # What was, in datasets that other people could read then
+    Row(
+        "dataset_revision_list",
+        lambda dataset: {"id": dataset["id"], "all": True},
+        READ_OLD,
+        readers_are_told=NOT_FOUND,
+        case="that has an old revision",
+        shows=lambda answer: 2 in [revision["seq"] for revision in answer],
+    ),
+    Row(
+        "dataset_revision_show",
+        lambda dataset: {"id": dataset["name"], "ref": "r2"},
+        READ_OLD,
+        readers_are_told=NOT_FOUND,
+        case="an old revision",
+    ),
+    Row(
+        "package_show",
+        lambda dataset: {"id": dataset["id"], "revision_ref": "r2"},
+        READ_OLD,
+        readers_are_told=NOT_FOUND,
+        case="as of an old revision",
+    ),
+    Row(
+        "download",
+        lambda dataset: {},
+        READ_OLD,
+        readers_are_told=NOT_FOUND,
+        case="an old file",
+        ask=_download,
+    ),
+    _asks_for("to read an old file", f"obj:{{org}}/{{name}}/{oid_of(OLD)}:read", READ_OLD_FILES),
+    replace(
+        _asks_for(
+            "an old file",
+            f"obj:{{org}}/{{name}}/*:read obj:{{org}}/{{name}}/{oid_of(OLD)}:read",
+            READ_OLD_FILES,
+        ),
+        action="git-lfs",
+        ask=_batch,
     ),
 ]
 
@@ -163,44 +271,73 @@ TABLE = [
 class Site:
     """A user for each role, and a dataset of one organisation for each state."""
 
-    users: Mapping[str, str]
+    portal: Portal
+    users: Mapping[str, Any]
     datasets: Mapping[str, dict[str, Any]]
 
     def call(self, row: Row, role: str, state: str) -> str:
         """How the row's action ends for that role on that dataset."""
-        context: Any = {"user": self.users[role], "ignore_auth": False}
-        try:
-            answer = tk.get_action(row.action)(context, row.data(self.datasets[state]))
-        except tk.ObjectNotFound:
-            return NOT_FOUND
-        except tk.NotAuthorized:
-            return FORBIDDEN
-        if row.action == "authz_authorize" and not answer["granted_scopes"]:
-            return NOTHING_GRANTED
-        return ANSWERED
+        return row.ask(self, row, role, self.datasets[state])
 
 
-def make_site() -> Site:
-    users = {role: factories.User()["name"] for role in ROLES}
-    users |= {"anonymous": "", "sysadmin": factories.Sysadmin()["name"]}
-    factories.Organization(users=[{"name": users["stranger"], "capacity": "editor"}])
+def _call(site: Site, row: Row, role: str, dataset: dict[str, Any]) -> str:
+    user = site.users[role]
+    context: Any = {"user": user["name"] if user else "", "ignore_auth": False}
+    try:
+        answer = tk.get_action(row.action)(context, row.data(dataset))
+    except Withdrawn:
+        return WITHDRAWN
+    except tk.ObjectNotFound:
+        return NOT_FOUND
+    except tk.NotAuthorized:
+        return FORBIDDEN
+    if row.action == "authz_authorize" and not answer["granted_scopes"]:
+        return NOTHING_GRANTED
+    return ANSWERED if row.shows(answer) else NOT_FOUND
+
+
+def make_site(portal: Portal) -> Site:
+    users: dict[str, Any] = {role: factories.UserWithToken() for role in ROLES[1:-1]}
+    users |= {"anonymous": None, "sysadmin": factories.SysadminWithToken()}
+    elsewhere = factories.Organization(users=[{"name": users["stranger"]["name"], "capacity": "editor"}])
     roles = ("member", "editor", "admin")
-    organization = factories.Organization(users=[{"name": users[r], "capacity": r} for r in roles])
+    organization = factories.Organization(users=[{"name": users[r]["name"], "capacity": r} for r in roles])
     fields: dict[str, dict[str, Any]] = {
         "public": {},
         "private": {"private": True},
         "draft": {"state": "draft"},
-        "deleted": {"state": "deleted"},
     }
     resources = [{"url": "https://example.org/table.csv"}]
     datasets = {
         state: factories.Dataset(owner_org=organization["id"], resources=resources, **fields[state])
-        for state in STATES
+        for state in fields
+    }
+    owner = organization["id"]
+    histories: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "deleted": ({"owner_org": owner}, {"state": "deleted"}),
+        "published": ({"owner_org": owner, "private": True}, {"private": False}),
+        "withheld": ({"owner_org": owner}, {"private": True}),
+        "moved": ({"owner_org": elsewhere["id"], "private": True}, {"owner_org": owner, "private": False}),
+    }
+    datasets |= {
+        state: _with_history(portal, users["sysadmin"], then, now) for state, (then, now) in histories.items()
     }
     assert {state: (d["state"], d["private"]) for state, d in datasets.items()} == {
+        "published": ("active", False),
+        "withheld": ("active", True),
+        "moved": ("active", False),
         "public": ("active", False),
         "private": ("active", True),
         "draft": ("draft", False),
         "deleted": ("deleted", False),
     }
-    return Site(users, datasets)
+    return Site(portal, users, datasets)
+
+
+def _with_history(portal: Portal, sysadmin: Any, then: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """A dataset that was *then*, with OLD in its file in r2, replaced in r3, and that is *now* since r4."""
+    dataset = factories.Dataset(**then)
+    resource = portal.publish(sysadmin, dataset, OLD)
+    oid = portal.push(sysadmin, dataset, b"new")
+    portal.action("resource_patch", sysadmin, id=resource["id"], sha256=oid, url="data.csv")
+    return portal.action("package_patch", sysadmin, id=dataset["id"], **now)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ckan.tests import factories
+from ckan import model, plugins
+from ckan.lib import search, uploader
+from ckan.plugins import toolkit as tk
+from ckan.tests import factories, helpers
+from werkzeug.datastructures import FileStorage
 
 LFS_JSON = "application/vnd.git-lfs+json"
 
@@ -87,6 +95,14 @@ class Portal:
         )
 
 
+@contextmanager
+def standing() -> Iterator[Portal]:
+    """One application with the plugins loaded, for many tests that set nothing up in it."""
+    plugins.load_all()
+    yield Portal(helpers._get_test_app())
+    plugins.unload_all()
+
+
 def organization(dataset: dict[str, Any]) -> str:
     return dataset["organization"]["name"] if dataset.get("organization") else "ckan"
 
@@ -102,3 +118,24 @@ def editor_and_dataset(**fields: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     editor = factories.UserWithToken()
     organization = factories.Organization(users=[{"name": editor["name"], "capacity": "editor"}])
     return editor, factories.Dataset(owner_org=organization["id"], **fields)
+
+
+def classic_resource(dataset: dict[str, Any], data: bytes, filename: str) -> dict[str, Any]:
+    """A resource of a dataset without others, whose file CKAN's own FileStore took in; no action made it."""
+    given = {"upload": FileStorage(io.BytesIO(data), filename)}
+    upload = uploader.get_resource_uploader(given)  # which says more of the resource
+    resource = model.Resource(name="Classic", package_id=dataset["id"], **given)
+    resource.position = 0
+    upload.upload(resource.id)
+    model.Session.add(resource)
+    model.repo.commit()
+    id = resource.id
+    model.Session.remove()
+    search.rebuild(dataset["id"])
+    return tk.get_action("resource_show")({"ignore_auth": True}, {"id": id})
+
+
+def classic_path(resource: dict[str, Any]) -> Path:
+    """Where CKAN's own FileStore has the resource's file."""
+    id = resource["id"]
+    return Path(tk.config["ckan.storage_path"], "resources", id[:3], id[3:6], id[6:])

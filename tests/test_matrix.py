@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 
 import ckan.logic.action
 import pytest
-from ckan import plugins
+from ckan.tests import helpers
 
-from tests.matrix import ROLES, STATES, TABLE, Row, Site, make_site
+from tests.matrix import HISTORIES, READ_OLD_AS_EDITOR, ROLES, TABLE, Row, Site, make_site
+from tests.portal import standing
 
 PLUGINS = ("authz_service", "external_storage", "versioning")
 CORE = {
@@ -23,9 +25,8 @@ CORE = {
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     """Made once, with the plugins loaded once: no row changes what the others see."""
-    plugins.load_all()
-    yield make_site()
-    plugins.unload_all()
+    with standing() as portal:
+        yield make_site(portal)
 
 
 def our_actions() -> set[str]:
@@ -38,7 +39,21 @@ def test_every_action_of_ours_is_in_the_table():
     assert our_actions() - {row.action for row in TABLE} == set()
 
 
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.action} {row.case}".strip())
+def name(row: Row) -> str:
+    return f"{row.action} {row.case}".strip()
+
+
+@pytest.mark.parametrize(
+    ("row", "state"),
+    [pytest.param(row, state, id=f"{name(row)}-{state}") for row in TABLE for state in row.whom],
+)
 def test_who_is_answered_and_how_the_others_are_refused(site: Site, row: Row, state: str):
     assert {role: site.call(row, role, state) for role in ROLES} == row.expected(state)
+
+
+@pytest.mark.parametrize("state", HISTORIES)
+@pytest.mark.parametrize("row", [row for row in TABLE if row.of_the_past], ids=name)
+def test_unreleased_history_for_editors_only(site: Site, row: Row, state: str):
+    row = replace(row, whom=READ_OLD_AS_EDITOR)
+    with helpers.changed_config("ckanext.versioning.unreleased_history", "editors"):
+        assert {role: site.call(row, role, state) for role in ROLES} == row.expected(state)

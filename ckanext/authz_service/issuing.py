@@ -72,7 +72,7 @@ def issue(context: Context, scopes: Sequence[Scope], lifetime: int | None = None
     user = permissions.active_user(context)
     limits.count(user.id if user else None)
     # Many scopes, few datasets: CKAN is asked each question once per request.
-    memory = permissions.Memory()
+    memory = permissions.Memory(refs={scope.entity_id for scope in scopes if scope.entity_id})
     # Each scope gets a context of its own: what an authorizer leaves in it must not reach the next.
     answers = [
         authorizer.grant(scope, context=permissions.context_for(user, memory))

@@ -6,7 +6,7 @@ each question once, still with a fresh context per question.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -33,9 +33,11 @@ class Check:
 class Memory:
     """What has been asked and found in one request. It must not outlive the request: permissions change.
 
-    ``steps`` tells it in order, for people: checks, and sentences about what was looked up.
+    ``steps`` tells it in order, for people: checks, and sentences about what was looked up. ``refs`` are all
+    that the request asks about, so that what is looked up for one can be looked up for all of them at once.
     """
 
+    refs: Collection[str] = ()
     steps: list[Check | str] = field(default_factory=list)
     found: dict[Hashable, Any] = field(default_factory=dict)
 
@@ -56,6 +58,12 @@ def once(context: Context, key: Hashable, find: Callable[[], T]) -> T:
     if key not in memory.found:
         memory.found[key] = find()
     return memory.found[key]
+
+
+def asked_about(context: Context) -> Collection[str]:
+    """The refs of all scopes of the request, if it was told; none outside of a request for a token."""
+    memory = _memory(context)
+    return memory.refs if memory else ()
 
 
 def note(context: Context, sentence: str) -> None:

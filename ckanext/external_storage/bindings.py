@@ -12,10 +12,8 @@ from ckan import model
 
 from ckanext.authz_service.authorizer import Granted
 from ckanext.authz_service.bindings import entities
-from ckanext.authz_service.permissions import allowed, note, once
-from ckanext.external_storage import config
-from ckanext.external_storage.resources import stored_oid
-from ckanext.external_storage.transfer import uploads
+from ckanext.authz_service.permissions import allowed, asked_about, note, once
+from ckanext.external_storage import config, read_permission
 
 _REF = re.compile(r"([^/*]+)/([^/*]+)/(\*|[0-9a-f]{64})")
 
@@ -37,7 +35,8 @@ def parse_ref(ref: str) -> dict[str, str]:
 
 
 def authorize(context: Any, organization: str, dataset: str, target: str) -> Granted:
-    """``write``: may update the dataset. ``read``: may read the current file(s), or may update.
+    """``write``: may update the dataset. ``read`` of one file: `read_permission.readable`. ``read`` of ``*``,
+    which is the files of the present resources: may see each of these, or may update.
 
     "Missing" and "not allowed" answer alike: nothing is granted.
     """
@@ -47,9 +46,7 @@ def authorize(context: Any, organization: str, dataset: str, target: str) -> Gra
     actions = set()
     if allowed("package_update", context, {"id": package.id}):
         actions.add("write")
-        if target == "*" or _is_linked(context, package.id, target):
-            actions.add("read")
-    elif _may_read(context, package.id, target):
+    if _may_read(context, package.id, target):
         actions.add("read")
     return Granted(actions, package.id)
 
@@ -72,28 +69,16 @@ def _dataset(context: Any, organization: str, reference: str) -> model.Package |
     return found
 
 
-def _is_linked(context: Any, package_id: str, oid: str) -> bool:
-    linked = uploads.linked(model.Session.connection(), package_id, [oid])
-    if not linked:
-        note(context, f"the dataset has not brought the object {oid}")
-    return bool(linked)
-
-
 def _may_read(context: Any, package_id: str, target: str) -> bool:
-    """Every stored file of the dataset as it is now (``*``), or any resource that has this one."""
-    stored = once(context, ("stored", package_id), lambda: _stored(package_id))
     if target == "*":
-        return entities.allowed_on_each("resource_show", context, stored)
-    holders = [resource_id for resource_id, oid in stored.items() if oid == target]
-    if not holders:
-        note(context, f"no resource of the dataset has the object {target} now")
-    return any(allowed("resource_show", context, {"id": resource_id}) for resource_id in holders)
-
-
-def _stored(package_id: str) -> dict[str, str]:
-    """Resource id → oid of its stored file, for the resources that have one."""
-    columns: Any = (model.Resource.id, model.Resource.url_type, model.Resource.extras)
-    query = model.Session.query(*columns).filter_by(package_id=package_id)
-    rows = query.filter(model.Resource.state != model.State.DELETED)
-    found = {row.id: stored_oid({"url_type": row.url_type, **(row.extras or {})}) for row in rows}
-    return {resource_id: oid for resource_id, oid in found.items() if oid}
+        stored = read_permission.stored(context, package_id)
+        return allowed("package_update", context, {"id": package_id}) or entities.allowed_on_each(
+            "resource_show", context, stored
+        )
+    # A request may name many files of a dataset; they are looked up together.
+    oids = frozenset(ref.rpartition("/")[2] for ref in asked_about(context)) - {"*"} | {target}
+    key = ("readable", package_id, oids)
+    readable = once(context, key, lambda: read_permission.readable(context, package_id, oids))
+    if target not in readable:
+        note(context, f"no file of the dataset that the user may see has the sha256 {target}")
+    return target in readable

@@ -14,11 +14,11 @@ from werkzeug.wsgi import wrap_file
 
 
 def object_response(
-    environ: dict[str, Any], file: IO[bytes], oid: str, size: int, filename: str | None = None
+    environ: dict[str, Any], file: IO[bytes], etag: str, size: int, filename: str | None = None
 ) -> Response:
-    """Serve *file* (*size* bytes, sha256 *oid*): GET and HEAD, one byte range, If-Range, If-None-Match.
+    """Serve *file* (*size* bytes): GET and HEAD, one byte range, If-Range, If-None-Match.
 
-    The content of a sha256 never changes, so the strong ETag is the oid itself (RFC 9110 §8.8.3).
+    *etag* is a strong one (RFC 9110 §8.8.3): where the sha256 is known that is what it is.
     Uploaded bytes are hostile: always an attachment, never sniffed, in a sandbox without scripts.
     """
     response = Response(
@@ -27,7 +27,7 @@ def object_response(
         direct_passthrough=True,
     )
     response.content_length = size
-    response.set_etag(oid)
+    response.set_etag(etag)
     response.headers["Content-Disposition"] = content_disposition(filename)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"

@@ -7,10 +7,9 @@ afterwards, nothing refers to the bytes and they are collected as garbage.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
-from typing import IO, Any
+from typing import Any
 
 import ckantoolkit as tk
 import sqlalchemy as sa
@@ -18,7 +17,7 @@ from ckan import model
 from werkzeug.datastructures import FileStorage
 
 from ckanext.external_storage import config, errors
-from ckanext.external_storage.transfer import uploads
+from ckanext.external_storage.transfer import bringing
 
 #: What replaces ``upload`` in a resource: `resources.settle` completes it from our record.
 Fields = Mapping[str, Any]
@@ -64,20 +63,17 @@ def store(context: Any, package_id: str, file: FileStorage) -> Fields:
     """
     if not file:  # a form sends its file field without a name when nothing was chosen
         return {}
-    oid, size = _measure(file.stream)
+    oid, size = bringing.measure(file.stream)
     limit = tk.config["ckan.max_resource_size"]
     if limit and size > limit << 20:
         message = f"The file is larger than {limit} MB, the most a form may carry (ckan.max_resource_size)."
         raise tk.ValidationError({"upload": [message]})
     user = model.User.get(context.get("user"))
-    user_id, engine, now = user.id if user else "", config.engine(), datetime.now(timezone.utc)
+    user_id, now = user.id if user else "", datetime.now(timezone.utc)
     model.Session.rollback()  # it is empty (`require_clean_session`) and must not stay open meanwhile
     try:
-        with engine.begin() as connection:
-            here = uploads.linked(connection, package_id, [oid])
-            opened = {} if here else uploads.open_uploads(connection, user_id, package_id, {oid: size}, now)
-        for upload in opened.values():
-            uploads.receive(engine, config.store(), upload, file.stream, now)
+        store = config.store()
+        bringing.bring(config.engine(), store, user_id, package_id, file.stream, oid, size, now)
     except errors.StorageError as error:
         raise tk.ValidationError({"upload": [str(error)]}) from error
     name = (file.filename or "").replace("\\", "/").rsplit("/")[-1]
@@ -89,11 +85,7 @@ def require_clean_session(context: Any) -> None:
 
     Besides, they would hold locks for as long as the file takes to be written.
     """
-    session = model.Session()
-    pending = bool(session.new or session.dirty or session.deleted) or session.in_nested_transaction()
-    if not pending and session.in_transaction():
-        pending = session.execute(sa.select(sa.func.txid_current_if_assigned())).scalar() is not None
-    if pending or context.get("defer_commit"):
+    if has_changes(context):
         raise tk.ValidationError(
             {
                 "upload": [
@@ -104,12 +96,10 @@ def require_clean_session(context: Any) -> None:
         )
 
 
-def _measure(stream: IO[bytes]) -> tuple[str, int]:
-    """sha256 and size in bytes; the stream is at its start before and after."""
-    stream.seek(0)
-    digest, size = hashlib.sha256(), 0
-    while chunk := stream.read(1 << 20):
-        digest.update(chunk)
-        size += len(chunk)
-    stream.seek(0)
-    return digest.hexdigest(), size
+def has_changes(context: Any) -> bool:
+    """Does the caller's transaction have changes that are not committed, or somebody else to commit them?"""
+    session = model.Session()
+    pending = bool(session.new or session.dirty or session.deleted) or session.in_nested_transaction()
+    if not pending and session.in_transaction():
+        pending = session.execute(sa.select(sa.func.txid_current_if_assigned())).scalar() is not None
+    return bool(pending or context.get("defer_commit"))

@@ -64,14 +64,54 @@ class ReleaseExists(VersioningError):
         self.name = name
 
 
+class ReleaseNameUsed(VersioningError):
+    """The name was once given to another revision, and somebody may have cited it."""
+
+    def __init__(self, name: str, seq: int):
+        super().__init__(
+            f"Revision {seq} of this dataset was released as {name!r} before, and that release was deleted. "
+            "Whoever cited the name must not find something else under it: choose another name."
+        )
+        self.name = name
+        self.seq = seq
+
+
+class ReleaseRenamed(VersioningError):
+    """Somebody tries to give a release another name."""
+
+    def __init__(self, name: str):
+        super().__init__(
+            f"The release {name!r} keeps its name, because somebody may have cited it. Nothing was changed. "
+            "If another name is needed, release the same revision once more under that name."
+        )
+        self.name = name
+
+
+class NoReleaseNumber(VersioningError):
+    """A name was to be proposed, and the newest release's name has no number at its end."""
+
+    def __init__(self):
+        super().__init__(
+            "The name of the newest release does not end in a number that could be counted up. Give a name."
+        )
+
+
+class ReleaseNotFound(VersioningError):
+    """The dataset has no release of this name."""
+
+    def __init__(self, name: str):
+        super().__init__(f"This dataset has no release {name[:40]!r}. dataset_release_list shows them.")
+        self.name = name
+
+
 class NotCurrent(VersioningError):
-    """Somebody tries to save what `package_show` gave for an old revision."""
+    """Somebody tries to save what `package_show` or `resource_show` gave for an old revision."""
 
     def __init__(self, seq: int):
         super().__init__(
-            f"This is the dataset as it was in revision {seq}, not as it is now: saving it would undo every "
-            "later change. Nothing was saved. Read the dataset with package_show without revision_ref, and "
-            "change that."
+            f"This is what was in revision {seq}, not what is there now: saving it would undo every later "
+            "change. Nothing was saved. To bring it back use dataset_revert. To change what is there now, "
+            "read it without a ref and change that."
         )
         self.seq = seq
 

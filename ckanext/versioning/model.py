@@ -1,7 +1,8 @@
-"""The four tables that hold the history of all datasets.
+"""The tables that hold the history of all datasets.
 
-Rows are only added, but for `resource_state.to_seq`, which ends a state, and for purging a dataset. Nothing
-refers to core's tables by foreign key: a dataset's history does not stand in the way of anything done to it.
+Rows are only added, but for `resource_state.to_seq`, which ends a state, `classic_file.oid`, which becomes
+known later, for what is said about a release, and for purging a dataset. Nothing refers to core's tables by
+foreign key: a dataset's history does not stand in the way of anything done to it.
 The tables are in CKAN's metadata, so that whatever empties or creates all of CKAN's tables does it to them.
 """
 
@@ -31,7 +32,7 @@ class StoredJson(sa.types.UserDefinedType):
 
 #: A state of a dataset that was saved. ``seq`` counts from 1 without gaps, ``id`` and the ``*_sha`` are
 #: explained in `history`. What redaction will have to empty may be NULL. ``labels`` are CKAN's permission
-#: labels at the time, ``created`` is the database's clock.
+#: labels at the time, ``created`` is the database's clock. ``txid`` and ``number`` are explained in `feed`.
 revision = sa.Table(
     "versioning_revision",
     meta.metadata,
@@ -54,8 +55,11 @@ revision = sa.Table(
     sa.Column("labels", postgresql.ARRAY(sa.Text), nullable=False),
     sa.Column("summary", postgresql.JSONB, nullable=False),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("txid", sa.BigInteger, nullable=False, server_default=sa.text("txid_current()")),
+    sa.Column("number", sa.BigInteger, sa.Identity(), nullable=False),
     sa.CheckConstraint("(seq = 1) = (parent_id IS NULL) AND seq >= 1", name="versioning_revision_chain"),
     sa.Index("versioning_revision_changeset", "package_id", "changeset", "seq"),
+    sa.Index("versioning_revision_number", "txid", "number", unique=True),
 )
 
 #: A resource from revision ``from_seq`` up to, but not in, ``to_seq`` (NULL: still). ``position`` is its
@@ -80,6 +84,7 @@ resource_state = sa.Table(
         unique=True,
         postgresql_where=sa.text("to_seq IS NULL"),
     ),
+    sa.Index("versioning_resource_state_resource", "resource_id"),
 )
 
 #: Bodies of datasets and resources as `snapshot` makes them, by their salted sha.
@@ -102,17 +107,67 @@ release = sa.Table(
     sa.Column("seq", sa.Integer, nullable=False),
     sa.Column("title", sa.Text),
     sa.Column("notes", sa.Text, nullable=False),
+    sa.Column("doi", sa.Text),
     sa.Column("author_id", sa.Text),
     sa.Column("author_name", sa.Text),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
     sa.Index("versioning_release_seq", "package_id", "seq"),
 )
 
-TABLES = (revision, resource_state, metadata_blob, release)
+#: The file that CKAN's own FileStore had for a state of a resource: its size (bytes) and when it was written
+#: (nanoseconds since 1970). ``oid`` is the sha256 of its bytes once they are in the object store, where
+#: they are linked to the dataset. It is not in `resource_state`, because a revision's id is made from that.
+#: Whatever removes objects that nobody needs has to count these oids as needed, like those of the states.
+classic_file = sa.Table(
+    "versioning_classic_file",
+    meta.metadata,
+    sa.Column("package_id", sa.Text, primary_key=True),
+    sa.Column("resource_id", sa.Text, primary_key=True),
+    sa.Column("from_seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("oid", sa.Text),
+    sa.Index(
+        "versioning_classic_file_waiting",
+        "package_id",
+        "resource_id",
+        postgresql_where=sa.text("oid IS NULL"),
+    ),
+)
+
+#: One row, which says about itself in which transaction and table it was written: see `feed`.
+feed = sa.Table(
+    "versioning_feed",
+    meta.metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("table_oid", sa.BigInteger, nullable=False),
+    sa.Column("txid", sa.BigInteger, nullable=False, server_default=sa.text("txid_current()")),
+)
+
+#: What a release was before somebody changed or deleted it; author and ``created`` are those of the change.
+release_change = sa.Table(
+    "versioning_release_change",
+    meta.metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("package_id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("title", sa.Text),
+    sa.Column("notes", sa.Text, nullable=False),
+    sa.Column("doi", sa.Text),
+    sa.Column("deleted", sa.Boolean, nullable=False),
+    sa.Column("author_id", sa.Text),
+    sa.Column("author_name", sa.Text),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("versioning_release_change_name", "package_id", "name"),
+)
+
+#: Those with rows of a dataset, all of which have its ``package_id``.
+TABLES = (revision, resource_state, metadata_blob, release, release_change, classic_file)
 
 
 def tables_present(connection: Any) -> bool:
     """Has ``ckan db upgrade -p versioning`` been run? *connection* is a connection or a session."""
     found = sa.text("SELECT count(*) FROM unnest(:names) AS name WHERE to_regclass(name) IS NOT NULL")
-    names = [table.name for table in TABLES]
-    return connection.execute(found, {"names": names}).scalar() == len(TABLES)
+    names = [table.name for table in (*TABLES, feed)]
+    return connection.execute(found, {"names": names}).scalar() == len(names)

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import ckantoolkit as tk
-from flask import current_app
+from flask import abort, current_app
 from flask_wtf.csrf import validate_csrf
 from wtforms import ValidationError
 
+from ckanext.authz_service.bindings import entities
 from ckanext.versioning import access, errors, releases, revisions
 from ckanext.versioning.access import Viewer
+from ckanext.versioning.tombstone_page import tombstone
+from ckanext.versioning.withdrawal import Withdrawn
 
 
 class Words:
@@ -45,6 +48,8 @@ def asked_for(id: str) -> Asked:
     context = page_context()
     try:
         package = access.readable(context, id, "package_show", {"id": id})
+    except Withdrawn as gone:
+        return abort(tombstone(gone))
     except tk.ObjectNotFound:
         return tk.abort(404, tk._("Dataset not found or you have no permission to view it"))
     return Asked(package, access.viewer(context, package.id))
@@ -55,6 +60,14 @@ def revision_of(asked: Asked, ref: str) -> Any:
         return revisions.find(asked.package.id, asked.who, ref)
     except errors.VersioningError:
         return tk.abort(404, tk._("This dataset has no such version, or you have no permission to view it."))
+
+
+def shown_states(asked: Asked, revision: Any) -> list[Any]:
+    """`revisions.states` of the resources that the caller may see."""
+    states = revisions.states(asked.package.id, revision.seq)
+    ids = [state.resource_id for state in states]
+    shown = entities.shown_resources(page_context(), asked.package.id, ids)
+    return [state for state in states if state.resource_id in shown]
 
 
 def page_context() -> Any:
@@ -103,7 +116,11 @@ def rendered(asked: Asked, template: str, **variables: Any) -> str:
     following = tk.current_user.is_authenticated and tk.get_action("am_following_dataset")(
         page_context(), {"id": asked.package.id}
     )
-    return tk.render(
-        f"versioning/{template}.html",
-        {"pkg_dict": now, "dataset_type": now["type"], "am_following": following, **variables},
-    )
+    frame = {
+        "pkg_dict": now,
+        "dataset_type": now["type"],
+        "am_following": following,
+        "may_edit": asked.may_edit,
+        "may_delete": tk.h.check_access("dataset_release_delete", {"dataset": asked.package.id}),
+    }
+    return tk.render(f"versioning/{template}.html", {**frame, **variables})

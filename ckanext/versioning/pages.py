@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import ckantoolkit as tk
+from flask import make_response
 
-from ckanext.versioning import fields, reading, snapshot, timeline
+from ckanext.versioning import (
+    fields,
+    pins,
+    reading,
+    relations,
+    revisions,
+    snapshot,
+    timeline,
+    version_files,
+)
 from ckanext.versioning.page_frame import Words, asked_for, page_context, rendered, revision_of, version_named
 
 
@@ -32,14 +43,19 @@ def version(id: str, ref: str) -> Any:
     old = tk.get_action("package_show")(
         page_context(), {"id": asked.package.id, "revision_ref": f"r{revision.seq}"}
     )
-    return rendered(
+    kept = pins.kept(revisions.states(asked.package.id, revision.seq))
+    resources = [(resource, _kind(resource, kept)) for resource in old["resources"]]
+    page = rendered(
         asked,
         "version",
         old=old,
         version=version_named(asked, revision),
         fields=fields.rows(old, Words()),
-        resources=[(resource, _kind(resource)) for resource in old["resources"]],
+        resources=resources,
+        files=_files(resources),
     )
+    now = tk.url_for(f"{asked.package.type}.read", id=asked.package.name, qualified=True, locale="default")
+    return relations.of_version(make_response(page), asked, revision, "versioning.version", latest=now)
 
 
 def at(id: str, ref: str) -> Any:
@@ -47,9 +63,22 @@ def at(id: str, ref: str) -> Any:
     return tk.redirect_to("versioning.version", id=id, ref=ref)
 
 
-def _kind(resource: dict[str, Any]) -> str:
-    """``file`` that can be downloaded, ``lost`` (a file of which nothing was kept), ``link``, or ``none``."""
+def _files(resources: list[tuple[dict[str, Any], str]]) -> dict[str, Any] | None:
+    """Of the files of a version ``count`` and ``size`` (bytes, as far as known), and in ``too_much`` why they
+    are not to be had as one zip file, if so; None if there are none."""
+    sizes = [resource.get("size") for resource, kind in resources if kind == "file"]
+    size = sum(size for size in sizes if isinstance(size, int))
+    if not sizes:
+        return None
+    return {"count": len(sizes), "size": size, "too_much": version_files.too_much(len(sizes), size)}
+
+
+def _kind(resource: dict[str, Any], kept: Collection[str]) -> str:
+    """``file`` that can be downloaded, ``lost`` (a file of which nothing was kept), ``link``, or ``none``.
+
+    *kept* are ids of resources whose file CKAN's own FileStore had then.
+    """
     if resource.get("url_type") != "upload":
         return "link" if tk.h.is_url(resource.get("url") or "") else "none"
-    kept = snapshot.stored_oid(resource) and reading.has_files()
-    return "file" if kept else "lost"
+    stored = snapshot.stored_oid(resource) and reading.has_files()
+    return "file" if stored or resource["id"] in kept else "lost"

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import ckantoolkit as tk
 from ckan import plugins
 from ckan.exceptions import CkanConfigurationException
 
-from ckanext.versioning import NAMES, actor, recording
+from ckanext.external_storage.interfaces import IObjectHolders
+from ckanext.versioning import NAMES, access, actor, recording, revisions
+from ckanext.versioning import config as options
 
 
 @tk.blanket.actions
 @tk.blanket.auth_functions
 @tk.blanket.blueprints
+@tk.blanket.config_declarations
 class VersioningPlugin(plugins.SingletonPlugin):
     plugins.implements(plugins.IConfigurable)
     plugins.implements(plugins.IConfigurer)
     plugins.implements(plugins.IPackageController, inherit=True)
+    plugins.implements(IObjectHolders)
 
     def update_config(self, config: Any) -> None:
         if set(NAMES) <= set(tk.aslist(config["ckan.plugins"])):
@@ -28,7 +33,13 @@ class VersioningPlugin(plugins.SingletonPlugin):
         tk.add_resource("assets", "versioning")
 
     def configure(self, config: Any) -> None:
+        options.readers_see_unreleased()  # a wrong value is refused now, not when somebody reads
         recording.start()
+
+    def object_holders(
+        self, context: Any, package_id: str, oids: Collection[str]
+    ) -> Iterable[tuple[str, str]]:
+        return revisions.holders(package_id, access.viewer(context, package_id), oids)
 
     def after_dataset_create(self, context: Any, pkg_dict: dict[str, Any]) -> None:
         actor.note(context)

@@ -24,25 +24,49 @@ from ckanext.versioning import revisions, snapshot
 from ckanext.versioning.errors import NotCurrent
 
 
-def show(context: Any, package: Any, revision: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+def show(context: Any, package: Any, revision: Any, ref: str, data_dict: dict[str, Any]) -> dict[str, Any]:
     """The dict that `package_show` gave when *revision* was current, with marks.
 
-    The caller has checked that *revision* (a row) may be seen. Marks: ``revision_ref`` as given,
+    The caller has checked that *revision* (a row) may be seen. Marks: ``revision_ref`` = *ref* as given,
     ``is_current``, ``revision`` = ``{seq, id}``. No resource has datastore tables of that time, so
     ``datastore_active`` is False. *context* has ``package`` already, which core's views read afterwards.
     """
-    context["session"] = model.Session
-    context.setdefault("model", model)
     if tk.asbool(data_dict.get("use_default_schema", False)):
         context["schema"] = default_show_package_schema()
-    dataset = recorded(revision)
+    states = revisions.states(package.id, revision.seq)
+    return _marked(_old(context, package, revision, states), revision, ref)
+
+
+def show_resource(
+    context: Any, package: Any, revision: Any, resource_id: str, ref: str
+) -> dict[str, Any] | None:
+    """The resource as in the answer of `show`, with the same marks; None if it was not there then.
+
+    However many resources the dataset had, only this one is read.
+    """
+    states = revisions.states(package.id, revision.seq, resource_id)
+    if not states:
+        return None
+    (resource,) = _old(context, package, revision, states)["resources"]
+    return _marked(resource, revision, ref)
+
+
+def _old(context: Any, package: Any, revision: Any, states: list[Any]) -> dict[str, Any]:
+    """What `package_show` gave, with those of the resources whose *states* these are."""
+    context["session"] = model.Session
+    context.setdefault("model", model)
+    dataset = _recorded(revision, states)
     for resource in dataset["resources"]:
         resource["url"] = _url(revision, resource)
     shown = _shown(context, package, dataset)
     for resource in shown["resources"]:
         resource["datastore_active"] = False
-    shown["revision_ref"] = data_dict["revision_ref"]
-    shown["is_current"] = revision.seq == revisions.head_seq(package.id)
+    return shown
+
+
+def _marked(shown: dict[str, Any], revision: Any, ref: str) -> dict[str, Any]:
+    shown["revision_ref"] = ref
+    shown["is_current"] = revision.seq == revisions.head_seq(revision.package_id)
     shown["revision"] = {"seq": revision.seq, "id": revision.id}
     return shown
 
@@ -67,12 +91,16 @@ def take_ids_used_elsewhere(package_id: str, resources: list[dict[str, Any]]) ->
 
 def recorded(revision: Any) -> dict[str, Any]:
     """What `package_dictize` gave ``for_edit`` when *revision* (a row) was current."""
+    return _recorded(revision, revisions.states(revision.package_id, revision.seq))
+
+
+def _recorded(revision: Any, states: list[Any]) -> dict[str, Any]:
     b = tables.metadata_blob
     body = model.Session.execute(
         sa.select(b.c.body).where(b.c.package_id == revision.package_id, b.c.sha == revision.meta_sha)
     ).scalar_one()
-    states = revisions.states(revision.package_id, revision.seq)
-    dataset = snapshot.rebuild(json.loads(body), [json.loads(state.body) for state in states])
+    resources = [{"position": state.position, **json.loads(state.body)} for state in states]
+    dataset = snapshot.rebuild(json.loads(body), resources)
     dataset.pop("plugin_data", None)
     return dataset
 
@@ -86,8 +114,9 @@ def _url(revision: Any, resource: dict[str, Any]) -> str:
             id=revision.package_id,
             ref=f"r{revision.seq}",
             resource_id=resource["id"],
-            filename=munge.munge_filename(filename(resource)) or "download",
+            filename=address_name(filename(resource)),
             qualified=True,
+            locale="default",  # the same address, whatever language the page is in
         )
     return link(url)
 
@@ -100,6 +129,11 @@ def link(url: str) -> str:
 def filename(resource: dict[str, Any]) -> str:
     """Name of an uploaded file, from the URL that is in the database."""
     return resource["url"].rsplit("/")[-1]
+
+
+def address_name(name: str) -> str:
+    """The end of a file's address, from its name."""
+    return munge.munge_filename(name) or "download"
 
 
 def _shown(context: Any, package: Any, dataset: dict[str, Any]) -> dict[str, Any]:
@@ -123,16 +157,38 @@ def _shown(context: Any, package: Any, dataset: dict[str, Any]) -> dict[str, Any
     return dataset
 
 
-def refuse_old(data_dict: dict[str, Any]) -> None:
-    """Raise NotCurrent if *data_dict*, about to be saved, is what `show` gave for an old revision."""
-    revision = data_dict.get("revision")
-    if (
-        data_dict.get("revision_ref")
-        and isinstance(revision, dict)
-        and isinstance(revision.get("seq"), int)
-        and data_dict.get("is_current") is False
-    ):
-        raise NotCurrent(revision["seq"])
+def for_saving(data_dict: dict[str, Any]) -> dict[str, Any]:
+    """*data_dict*, of a dataset or a resource, as it may be saved: without our marks.
+
+    Raises NotCurrent if it, or a resource in it, is what was shown of an old revision.
+    """
+    plain = _without_marks(data_dict)
+    resources = plain.get("resources")
+    if isinstance(resources, list) and any(_is_marked(resource) for resource in resources):
+        plain = {**plain, "resources": [_without_marks(resource) for resource in resources]}
+    return plain
+
+
+_MARKS = frozenset({"revision_ref", "is_current", "revision"})
+
+
+def _without_marks(shown: dict[str, Any]) -> dict[str, Any]:
+    if not _is_marked(shown):
+        return shown
+    if not shown["is_current"]:
+        raise NotCurrent(shown["revision"]["seq"])
+    return {key: value for key, value in shown.items() if key not in _MARKS}
+
+
+def _is_marked(shown: Any) -> bool:
+    # Another plugin may have fields of such names, but hardly all three with such values.
+    return (
+        isinstance(shown, dict)
+        and isinstance(shown.get("revision_ref"), str)
+        and isinstance(shown.get("is_current"), bool)
+        and isinstance(shown.get("revision"), dict)
+        and isinstance(shown["revision"].get("seq"), int)
+    )
 
 
 def has_files() -> bool:

@@ -22,7 +22,7 @@ from ckan.lib.dictization.model_dictize import package_dictize
 from ckan.lib.plugins import get_permission_labels
 from sqlalchemy import event
 
-from ckanext.versioning import NAMES, actor, changes, history, snapshot
+from ckanext.versioning import NAMES, actor, changes, history, pins, snapshot, taking_in
 from ckanext.versioning import model as tables
 from ckanext.versioning.actor import Actor
 from ckanext.versioning.changes import Change, Known, KnownBlob, KnownResource
@@ -69,6 +69,7 @@ def start() -> None:
         # Before core's own listener, which on 2.11 sends the dataset to Solr.
         event.listen(model.Session, "before_commit", _record_pending, insert=True)
         event.listen(model.Session, "before_commit", _record_late)
+        event.listen(model.Session, "after_commit", taking_in.start_jobs)
         event.listen(model.Session, "after_transaction_end", _forget_pending)
         _Start.listening = True
     engine: Any = model.meta.engine
@@ -178,6 +179,7 @@ def _forget_pending(session: Any, transaction: Any) -> None:
     # A rolled-back savepoint keeps what was collected: the comparison tells what really changed.
     if transaction.parent is None:
         session.info.pop(_PENDING, None)
+        pins.new(session)
         actor.forget(session)
 
 
@@ -207,9 +209,12 @@ def record(session: Any, package_id: str) -> int | None:
         return None
     if before and baseline:
         _insert_baseline(connection, package_id, before, baseline)
+        pins.add(session, package_id, 1, pins.not_overwritten(before.snapshot, now), baseline)
         head = connection.execute(_HEAD, {"of": package_id}).one()
     created = head.now if head else connection.execute(_TIME).scalar_one()
-    return _insert(connection, package_id, head, change, _labels(package), actor.current(session), created)
+    seq = _insert(connection, package_id, head, change, _labels(package), actor.current(session), created)
+    pins.add(session, package_id, seq, now, change)
+    return seq
 
 
 def record_baseline(session: Any, package_id: str) -> bool:
@@ -225,6 +230,7 @@ def record_baseline(session: Any, package_id: str) -> bool:
     change = changes.compare(state.snapshot, None)
     assert change  # nothing was known, so everything is new
     _insert_baseline(connection, package_id, state, change)
+    pins.add(session, package_id, 1, state.snapshot, change)
     return True
 
 

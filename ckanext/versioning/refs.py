@@ -93,14 +93,22 @@ def parse(text: str) -> Ref | None:
         return Head(int(match[1] or 0))
     if match := _NUMBER.fullmatch(text):
         return Number(int(match[1]))
-    if match := _TIME.fullmatch(text):
-        return AsOf(_moment(text, match))
+    if found := moment(text):
+        return AsOf(found)
     if _ID.fullmatch(text):
         return Id(text)
     return None
 
 
-def _moment(text: str, match: re.Match[str]) -> datetime:
+def moment(text: str, *, start: bool = False) -> datetime | None:
+    """The point in time (UTC) that *text* names; None if it has another form.
+
+    A date alone is the end of that day, its last microsecond; with *start*, its beginning. Raises InvalidRef
+    for a date that no calendar has.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        return None
     zone = (match["zone"] or "Z").replace("Z", "+00:00")
     if ":" not in zone:
         zone = f"{zone[:3]}:{zone[3:]}"
@@ -109,12 +117,12 @@ def _moment(text: str, match: re.Match[str]) -> datetime:
     fraction = (match["fraction"] or "").ljust(6, "0")
     iso = f"{match['date']}T{clock}.{fraction}{zone}"
     try:
-        moment = datetime.fromisoformat(iso).astimezone(timezone.utc)
-        if match["clock"] is None:
-            moment += timedelta(days=1) - timedelta(microseconds=1)
+        found = datetime.fromisoformat(iso).astimezone(timezone.utc)
+        if match["clock"] is None and not start:
+            found += timedelta(days=1) - timedelta(microseconds=1)
     except (ValueError, OverflowError):
         raise InvalidRef(text, "there is no such date or time") from None
-    return moment
+    return found
 
 
 def check_release_name(name: str) -> None:

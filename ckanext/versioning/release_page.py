@@ -1,8 +1,7 @@
-"""The form that releases a revision."""
+"""The forms that release a revision, change what is said about a release, and delete one."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import ckantoolkit as tk
@@ -19,6 +18,9 @@ from ckanext.versioning.page_frame import (
     version_named,
 )
 
+#: Fields of the forms, as the actions call them.
+_SAID = ("title", "description", "doi")
+
 
 def release(id: str, ref: str) -> Any:
     """The form that releases a revision, and what it sends."""
@@ -30,45 +32,87 @@ def release(id: str, ref: str) -> Any:
     if named["releases"]:
         tk.h.flash_notice(tk._("This version is already released as {name}.").format(name=named["ref"]))
         return to_version(asked, named["ref"])
-    form = {"name": _next_name(releases.listing(asked.package.id)), "title": "", "notes": ""}
-    problems: dict[str, list[str]] = {}
+    proposed = releases.proposal(asked.package.id, revision.seq)
+    form = {"name": proposed.name or "", **dict.fromkeys(_SAID, "")}
+    problems: dict[str, Any] = {}
     if tk.request.method == "POST":
         check_sent_by_our_form()
-        form = {field: tk.request.form.get(field, "").strip() for field in form}
+        form = _sent("name", *_SAID)
         try:
-            _release(asked, revision, form)
-            return to_version(asked, form["name"])
+            tk.get_action("dataset_release_create")(
+                page_context(), {"dataset": asked.package.id, **form, "revision_ref": f"r{revision.seq}"}
+            )
         except tk.ValidationError as error:
-            wrong: dict[str, Any] = error.error_dict
-            problems = {{"description": "notes"}.get(field, field): wrong[field] for field in wrong}
-    page = rendered(asked, "release", version=named, form=form, problems=problems)
+            problems = error.error_dict
+        else:
+            tk.h.flash_success(
+                tk._(
+                    "Released as {name}. Everyone who may read the dataset can now read this version."
+                ).format(name=form["name"])
+            )
+            return to_version(asked, form["name"])
+    page = rendered(asked, "release", version=named, form=form, problems=problems, proposed=proposed)
     return page, 409 if problems else 200
 
 
-def _release(asked: Asked, revision: Any, form: dict[str, str]) -> None:
-    tk.get_action("dataset_release_create")(
-        page_context(),
-        {
-            "dataset": asked.package.id,
-            "name": form["name"],
-            "title": form["title"],
-            # Browsers send line ends as the standard for forms says; what is stored has Unix's.
-            "description": form["notes"].replace("\r\n", "\n"),
-            "revision_ref": f"r{revision.seq}",
-        },
-    )
-    tk.h.flash_success(
-        tk._("Released as {name}. Everyone who may read the dataset can now read this version.").format(
-            name=form["name"]
+def edit(id: str, ref: str) -> Any:
+    """The form that changes what is said about the release *ref*, and what it sends."""
+    asked, found = _asked_for_release(id, ref)
+    if not asked.may_edit:
+        return tk.abort(403, tk._("To change releases of this dataset you need permission to edit it."))
+    form = {field: found[field] or "" for field in _SAID}
+    problems: dict[str, Any] = {}
+    if tk.request.method == "POST":
+        check_sent_by_our_form()
+        form = _sent(*_SAID)
+        try:
+            tk.get_action("dataset_release_update")(
+                page_context(), {"dataset": asked.package.id, "release": ref, **form}
+            )
+        except tk.ValidationError as error:
+            problems = error.error_dict
+        else:
+            tk.h.flash_success(tk._("What is said about {name} was changed.").format(name=ref))
+            return to_version(asked, ref)
+    page = rendered(asked, "release_edit", release=found, form=form, problems=problems)
+    return page, 409 if problems else 200
+
+
+def delete(id: str, ref: str) -> Any:
+    """The page that asks whether the release *ref* is to be deleted, and what it sends."""
+    asked, found = _asked_for_release(id, ref)
+    context, wanted = page_context(), {"dataset": asked.package.id, "release": ref}
+    try:
+        tk.check_access("dataset_release_delete", context, wanted)
+    except tk.NotAuthorized:
+        return tk.abort(
+            403,
+            tk._(
+                "Releases are deleted by admins of the dataset's organization; where it has none, by who "
+                "created it."
+            ),
         )
-    )
+    if tk.request.method == "POST":
+        check_sent_by_our_form()
+        tk.get_action("dataset_release_delete")(page_context(), wanted)
+        tk.h.flash_success(
+            tk._("The release {name} was deleted. Its version is now called revision {number}.").format(
+                name=ref, number=found["seq"]
+            )
+        )
+        return tk.redirect_to("versioning.versions", id=asked.package.name)
+    return rendered(asked, "release_delete", release=found)
 
 
-def _next_name(existing: list[dict[str, Any]]) -> str:
-    """What to suggest: the name of the newest release, counted up. *existing*: newest first."""
-    taken = {release["name"] for release in existing}
-    if not existing:
-        return "v1"
-    counted = re.fullmatch(r"(.*?)([0-9]{1,9})", existing[0]["name"])
-    name = f"{counted[1]}{int(counted[2]) + 1}" if counted else ""
-    return "" if name in taken else name
+def _asked_for_release(id: str, name: str) -> tuple[Asked, dict[str, Any]]:
+    asked = asked_for(id)
+    try:
+        return asked, tk.get_action("dataset_release_show")(
+            page_context(), {"dataset": asked.package.id, "release": name}
+        )
+    except (tk.ObjectNotFound, tk.ValidationError):
+        return tk.abort(404, tk._("This dataset has no such release."))
+
+
+def _sent(*fields: str) -> dict[str, str]:
+    return {field: tk.request.form.get(field, "").strip() for field in fields}

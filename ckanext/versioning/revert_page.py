@@ -6,7 +6,7 @@ from typing import Any
 
 import ckantoolkit as tk
 
-from ckanext.versioning import reading, reverting, revisions, words
+from ckanext.versioning import pins, reading, reverting, revisions, words
 from ckanext.versioning.page_frame import (
     Asked,
     Words,
@@ -28,7 +28,8 @@ def revert(id: str, ref: str) -> Any:
         return tk.abort(403, tk._("To go back to a version of this dataset you need permission to edit it."))
     named = version_named(asked, revision)
     head = revisions.find(asked.package.id, asked.who, "head")
-    found = reverting.difference(reading.recorded(head), reading.recorded(revision))
+    kept = pins.kept(revisions.states(asked.package.id, revision.seq))
+    found = reverting.difference(reading.recorded(head), reading.recorded(revision), kept)
     if not found:
         tk.h.flash_notice(tk._("The dataset is as it was in this version: there is nothing to go back to."))
         return to_version(asked, named["ref"])

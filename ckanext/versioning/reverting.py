@@ -23,6 +23,10 @@ FIELDS, RESOURCES = "fields", "resources"
 #: Fields that say where a dataset is and who sees it: they stay as they are unless they are asked for.
 ON_REQUEST = frozenset({"name", "owner_org", "private", "state"})
 
+_NOTHING: Mapping[str, str] = {}
+#: What the record of a stored file says of its bytes, beside their sha256.
+_OF_STORED_BYTES = ("lfs_prefix", "mimetype", "size")
+
 _NEVER = DERIVED_DATASET_FIELDS | {
     "creator_user_id",
     "id",
@@ -34,12 +38,16 @@ _NEVER = DERIVED_DATASET_FIELDS | {
 
 
 def reverted(
-    now: Mapping[str, Any], then: Mapping[str, Any], parts: Collection[str] | None = None
+    now: Mapping[str, Any],
+    then: Mapping[str, Any],
+    parts: Collection[str] | None = None,
+    kept: Mapping[str, str] = _NOTHING,
 ) -> dict[str, Any]:
     """*now* with its *parts* as they are in *then*.
 
     parts: `FIELDS`, `RESOURCES`, names in `ON_REQUEST`, ids of resources; None stands for the first two. A
     resource that was not there then is removed, one that is not there now comes back.
+    kept: resource id → sha256 of files that CKAN's own FileStore had then, and that history has kept.
 
     Raises UnknownPart, and FileNotKept for a file of which only the name is known.
     """
@@ -54,7 +62,9 @@ def reverted(
     result |= {key: then[key] for key in names if key in then}
     if RESOURCES in wanted:
         wanted |= ids
-    resources = _resources(now["resources"], then["resources"], wanted, in_order=RESOURCES in wanted)
+    present = {resource["id"]: resource for resource in now["resources"]}
+    past = [_with_kept_file(r, present.get(r["id"]), kept) for r in then["resources"]]
+    resources = _resources(now["resources"], past, wanted, in_order=RESOURCES in wanted)
     result["resources"] = [{**resource, "position": place} for place, resource in enumerate(resources)]
     return result
 
@@ -85,15 +95,23 @@ class Difference:
         return bool(self.fields or self.extras or self.resources or self.order)
 
 
-def difference(now: Mapping[str, Any], then: Mapping[str, Any]) -> Difference:
-    """Between two recorded states of a dataset, by what a publisher wrote."""
+def lost(now: Mapping[str, Any], then: Mapping[str, Any], kept: Collection[str] = ()) -> list[str]:
+    """Ids of the resources whose file of then is not the one of now, and is not in *kept*."""
+    present = {resource["id"]: resource for resource in now["resources"]}
+    return [r["id"] for r in then["resources"] if r["id"] not in kept and _is_lost(r, present.get(r["id"]))]
+
+
+def difference(
+    now: Mapping[str, Any], then: Mapping[str, Any], kept: Mapping[str, str] = _NOTHING
+) -> Difference:
+    """Between two recorded states of a dataset, by what a publisher wrote; *kept* as in `reverted`."""
     present = {resource["id"]: resource for resource in now["resources"]}
     past = {resource["id"]: resource for resource in then["resources"]}
-    lost = [r for r in then["resources"] if _is_lost(r, present.get(r["id"]))]
+    gone = lost(now, then, kept)
     current = changes.compare(snapshot.split(now), None)
-    whole = {**then, "resources": [r for r in then["resources"] if r not in lost]}
+    whole = {**then, "resources": [r for r in then["resources"] if r["id"] not in gone]}
     change = changes.compare(
-        snapshot.split(reverted(now, whole)), changes.known(current) if current else None
+        snapshot.split(reverted(now, whole, kept=kept)), changes.known(current) if current else None
     )
     found: Any = change.summary if change else {"fields": [], "extras": [], "resources": {}}
     kinds: Any = {
@@ -101,7 +119,7 @@ def difference(now: Mapping[str, Any], then: Mapping[str, Any]) -> Difference:
         for kind in ("added", "removed", "bytes", "metadata")
         for id in found["resources"].get(kind, ())
     }
-    kinds |= {resource["id"]: "lost" for resource in lost}
+    kinds |= dict.fromkeys(gone, "lost")
     return Difference(
         found["fields"],
         found["extras"],
@@ -151,6 +169,17 @@ def _restored(then: Mapping[str, Any], now: Mapping[str, Any] | None) -> dict[st
         # For None CKAN keeps what the row has, also a deleted one: a link would become a file without bytes.
         result["url_type"] = ""
     return result
+
+
+def _with_kept_file(
+    then: Mapping[str, Any], now: Mapping[str, Any] | None, kept: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """*then* as a stored file, if its file is in *kept* and is not the one of *now* anyway."""
+    oid = kept.get(then["id"])
+    if oid is None or not _is_lost(then, now):
+        return then
+    same = now if now and stored_oid(now) == oid else {}
+    return {**then, **{key: same[key] for key in _OF_STORED_BYTES if key in same}, "sha256": oid}
 
 
 def _is_derived(key: str) -> bool:

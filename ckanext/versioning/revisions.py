@@ -1,12 +1,18 @@
 """Which revisions of a dataset somebody sees, which one a ref names, and how the API shows one.
 
 Somebody who may read the dataset now sees a revision if it is released, if they may update the dataset
-now, or if one of the permission labels that the dataset had then is theirs. All answers (refs, places in
-the list, summaries) are made from visible revisions only.
+now, or if one of the permission labels that the dataset had then is theirs. The last of these the site can
+limit to the newest revision. All answers (refs, places in the list, summaries) are made from visible
+revisions only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,12 +26,32 @@ from ckanext.versioning.errors import AmbiguousRef, RevisionNotFound
 
 def visible(package_id: str, who: Viewer) -> Any:
     """Condition on `tables.revision`: revisions of the dataset that *who* may see."""
-    r, release = tables.revision, tables.release
-    of_dataset = r.c.package_id == package_id
+    return (tables.revision.c.package_id == package_id) & seen(tables.revision, who)
+
+
+def seen(r: Any, who: Viewer) -> Any:
+    """Condition on *r*, `tables.revision` or an alias: somebody who may read its dataset now may see it."""
     if who.labels is None:
-        return of_dataset
-    released = sa.exists().where(release.c.package_id == r.c.package_id, release.c.seq == r.c.seq)
-    return of_dataset & (r.c.labels.overlap(list(who.labels)) | released)
+        return sa.true()
+    readable_then = r.c.labels.overlap(list(who.labels))
+    if not who.unreleased:
+        later = tables.revision.alias()
+        is_head = ~sa.exists().where(later.c.package_id == r.c.package_id, later.c.seq == r.c.seq + 1)
+        readable_then &= is_head
+    return readable_then | released(r)
+
+
+def released(r: Any) -> Any:
+    release = tables.release
+    return sa.exists().where(release.c.package_id == r.c.package_id, release.c.seq == r.c.seq)
+
+
+def parent_seen(r: Any, who: Viewer) -> Any:
+    """Condition on *r* as in `seen`: the revision before is there, and they may see that one too."""
+    before = tables.revision.alias()
+    return sa.exists().where(
+        before.c.package_id == r.c.package_id, before.c.seq == r.c.seq - 1, seen(before, who)
+    )
 
 
 def find(package_id: str, who: Viewer, ref: str) -> Any:
@@ -77,36 +103,90 @@ def head_seq(package_id: str) -> int | None:
     return model.Session.execute(sa.select(sa.func.max(r.c.seq)).where(r.c.package_id == package_id)).scalar()
 
 
+@dataclass(frozen=True)
+class Only:
+    """Which revisions are listed; None for all.
+
+    ``authors`` are ids, ``since`` and ``until`` are inclusive. With ``resource_id`` those whose summary has the
+    resource, and those whose summary is hidden (`as_dict`), which may have changed it.
+    """
+
+    authors: Collection[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    resource_id: str | None = None
+
+
 def listing(
-    package_id: str, who: Viewer, *, all: bool, limit: int, before_seq: int | None
+    package_id: str,
+    who: Viewer,
+    *,
+    all: bool,
+    limit: int,
+    before_seq: int | None,
+    only: Only = Only(),
 ) -> list[dict[str, Any]]:
     """`as_dict` of up to *limit* visible revisions with a ``seq`` below *before_seq*, newest first.
 
-    Without *all*, of each changeset only its newest visible revision and the released ones.
+    Without *all*, of each changeset only the newest of them and the released ones. No more of the history is
+    read than what the listed lines stand for.
     """
     r = tables.revision
-    released = sa.exists().where(
-        tables.release.c.package_id == r.c.package_id, tables.release.c.seq == r.c.seq
+    wanted = visible(package_id, who) & _matching(package_id, who, only)
+    seqs = list(islice(_seqs(wanted, before_seq, all), limit))
+    query = (
+        sa.select(r, parent_seen(r, who).label("parent_seen"))
+        .where(r.c.package_id == package_id, r.c.seq.in_(seqs))
+        .order_by(r.c.seq.desc())
     )
-    seen = (
-        sa.select(
-            r,
-            released.label("released"),
-            sa.func.lag(r.c.seq).over(order_by=r.c.seq).label("previous"),
-            sa.func.lead(r.c.changeset).over(order_by=r.c.seq).label("next_changeset"),
-        )
-        .where(visible(package_id, who))
-        .subquery()
-    )
-    query = sa.select(seen).order_by(seen.c.seq.desc()).limit(limit)
-    if not all:
-        last = seen.c.next_changeset.is_distinct_from(seen.c.changeset)
-        query = query.where(last | seen.c.released)
+    names = release_names([(package_id, seq) for seq in seqs])
+    return [
+        as_dict(row, names.get((package_id, row.seq), []), parent_visible=row.parent_seen)
+        for row in _rows(query)
+    ]
+
+
+def _seqs(wanted: Any, before_seq: int | None, all: bool) -> Iterator[int]:
+    """Numbers of the revisions that are *wanted*, newest first; see `listing`."""
+    r = tables.revision
+    query = sa.select(r.c.seq, r.c.changeset, released(r).label("released")).where(wanted)
+    changeset = None
     if before_seq is not None:
-        query = query.where(seen.c.seq < before_seq)
-    rows = _rows(query)
-    names = _release_names(package_id, [row.seq for row in rows])
-    return [as_dict(row, names.get(row.seq, []), parent_visible=row.previous == row.seq - 1) for row in rows]
+        newer = query.where(r.c.seq >= before_seq).order_by(r.c.seq).limit(1)
+        changeset = next((row.changeset for row in _rows(newer)), None)
+        query = query.where(r.c.seq < before_seq)
+    # From a cursor of the database, which looks for the next rows when they are asked for.
+    streamed = model.Session.execute(
+        query.order_by(r.c.seq.desc()), execution_options={"stream_results": True, "max_row_buffer": 100}
+    )
+    with closing(streamed) as rows:
+        for row in rows:
+            if all or row.released or row.changeset != changeset:
+                yield row.seq
+            changeset = row.changeset
+
+
+def _matching(package_id: str, who: Viewer, only: Only) -> Any:
+    """Condition on `tables.revision`."""
+    r, conditions = tables.revision, []
+    if only.authors is not None:
+        conditions.append(r.c.author_id.in_(only.authors))
+    if only.since is not None:
+        conditions.append(r.c.created >= only.since)
+    if only.until is not None:
+        conditions.append(r.c.created <= only.until)
+    if only.resource_id is not None:
+        s = tables.resource_state
+        of_resource = (s.c.package_id == package_id) & (s.c.resource_id == only.resource_id)
+        # Where a state begins or ends. Other resources that come and go may do that to it, too.
+        bounds = sa.union(
+            sa.select(s.c.from_seq).where(of_resource), sa.select(s.c.to_seq).where(of_resource)
+        )
+        kinds = ("added", "removed", "bytes", "metadata", "moved")
+        named = (r.c.summary["resources"][kind].has_key(only.resource_id) for kind in kinds)
+        hidden = (r.c.seq > 1) & ~parent_seen(r, who)
+        conditions.append((r.c.seq.in_(bounds) & sa.or_(*named)) | hidden)
+    return sa.and_(sa.true(), *conditions)
 
 
 def details(package_id: str, who: Viewer, revision: Any) -> dict[str, Any]:
@@ -117,9 +197,9 @@ def details(package_id: str, who: Viewer, revision: Any) -> dict[str, Any]:
     """
     r = tables.revision
     before = sa.select(r.c.seq).where(visible(package_id, who), r.c.seq == revision.seq - 1)
-    names = _release_names(package_id, [revision.seq])
+    names = release_names([(package_id, revision.seq)])
     return {
-        **as_dict(revision, names.get(revision.seq, []), parent_visible=bool(_rows(before))),
+        **as_dict(revision, names.get((package_id, revision.seq), []), parent_visible=bool(_rows(before))),
         "parent": revision.parent_id,
         "resources": [
             {"id": state.resource_id, "sha256": state.oid, "size": state.size}
@@ -128,14 +208,52 @@ def details(package_id: str, who: Viewer, revision: Any) -> dict[str, Any]:
     }
 
 
-def states(package_id: str, seq: int) -> list[Any]:
-    """Rows of the resources' states in the revision, in the dataset's order, with ``body`` (JSON text)."""
-    s, b = tables.resource_state, tables.metadata_blob
+def datasets_with(resource_id: str) -> list[str]:
+    """Ids of the datasets whose history has the resource, the one that has it now first.
+
+    There is more than one only if another dataset has taken over the id of a deleted resource.
+    """
+    s, now = tables.resource_state, model.resource_table
+    query = (
+        sa.select(s.c.package_id)
+        .distinct()
+        .outerjoin(now, (now.c.id == s.c.resource_id) & (now.c.package_id == s.c.package_id))
+        .where(s.c.resource_id == resource_id)
+        .add_columns(now.c.id.is_(None).label("gone"))
+        .order_by(sa.text("gone"), s.c.package_id)
+        .limit(_MAX_DATASETS)
+    )
+    return [row.package_id for row in _rows(query)]
+
+
+#: Datasets in which one resource is looked for.
+_MAX_DATASETS = 10
+
+
+def states(package_id: str, seq: int, resource_id: str | None = None) -> list[Any]:
+    """Rows of the resources' states in the revision, in the dataset's order, with ``body`` (JSON text).
+
+    With *resource_id*, of that resource only.
+
+    ``oid`` and ``size`` are what the revision's id was made from. ``file_oid`` and ``file_size`` are of the
+    bytes that belong to the state: also of a file of CKAN's own FileStore, whose sha256 becomes known only
+    when it is taken in. Until then it has a ``file_size`` and ``file_mtime_ns``, see `pins.mark_of`.
+    """
+    s, b, c = tables.resource_state, tables.metadata_blob, tables.classic_file
+    one = s.c.resource_id == resource_id if resource_id is not None else sa.true()
     return _rows(
-        sa.select(s, b.c.body)
+        sa.select(
+            s,
+            b.c.body,
+            sa.func.coalesce(s.c.oid, c.c.oid).label("file_oid"),
+            sa.func.coalesce(s.c.size, c.c.size).label("file_size"),
+            c.c.mtime_ns.label("file_mtime_ns"),
+        )
         .join(b, (b.c.package_id == s.c.package_id) & (b.c.sha == s.c.meta_sha))
+        .outerjoin(c, same_state(s, c))
         .where(
             s.c.package_id == package_id,
+            one,
             s.c.from_seq <= seq,
             s.c.to_seq.is_(None) | (s.c.to_seq > seq),
         )
@@ -143,16 +261,36 @@ def states(package_id: str, seq: int) -> list[Any]:
     )
 
 
-def _release_names(package_id: str, seqs: list[int]) -> dict[int, list[str]]:
+def holders(package_id: str, who: Viewer, oids: Collection[str]) -> list[tuple[str, str]]:
+    """``(oid, resource id)`` of each resource that has one of *oids* in a revision that *who* may see."""
+    r, s, c = tables.revision, tables.resource_state, tables.classic_file
+    in_seen = sa.exists().where(
+        visible(package_id, who),
+        r.c.seq >= s.c.from_seq,
+        s.c.to_seq.is_(None) | (r.c.seq < s.c.to_seq),
+    )
+    oid = sa.func.coalesce(s.c.oid, c.c.oid).label("oid")
+    query = sa.select(oid, s.c.resource_id).distinct().outerjoin(c, same_state(s, c))
+    found = _rows(query.where(s.c.package_id == package_id, oid.in_(list(oids)), in_seen))
+    return [(row.oid, row.resource_id) for row in found]
+
+
+def same_state(s: Any, c: Any) -> Any:
+    """Condition: a row of `tables.classic_file` is about a row of `tables.resource_state`."""
+    return sa.and_(*(c.c[name] == s.c[name] for name in ("package_id", "resource_id", "from_seq")))
+
+
+def release_names(of: list[tuple[str, int]]) -> dict[tuple[str, int], list[str]]:
+    """The names of the revisions given by dataset and number, in the order in which they were given."""
     release = tables.release
     query = (
-        sa.select(release.c.seq, release.c.name)
-        .where(release.c.package_id == package_id, release.c.seq.in_(seqs))
+        sa.select(release.c.package_id, release.c.seq, release.c.name)
+        .where(sa.tuple_(release.c.package_id, release.c.seq).in_(of))
         .order_by(release.c.created, release.c.name)
     )
-    names: dict[int, list[str]] = {}
-    for row in _rows(query):
-        names.setdefault(row.seq, []).append(row.name)
+    names: dict[tuple[str, int], list[str]] = {}
+    for row in _rows(query) if of else ():
+        names.setdefault((row.package_id, row.seq), []).append(row.name)
     return names
 
 

@@ -8,16 +8,41 @@ from typing import Any
 import ckantoolkit as tk
 from flask import Blueprint
 
-from ckanext.versioning import access, errors, pages, reading, release_page, revert_page, revisions
+from ckanext.authz_service.bindings import entities
+from ckanext.versioning import (
+    access,
+    errors,
+    filestore,
+    pages,
+    pins,
+    reading,
+    relations,
+    release_page,
+    revert_page,
+    revisions,
+    tombstone_page,
+    version_files,
+)
+from ckanext.versioning.page_frame import Asked
+from ckanext.versioning.withdrawal import Withdrawn
 
 blueprint = Blueprint("versioning", __name__)
 blueprint.add_url_rule("/dataset/<id>/versions", view_func=pages.versions)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>", view_func=pages.version)
+blueprint.add_url_rule("/dataset/<id>/v/<ref>/SHA256SUMS", view_func=version_files.checksums)
+blueprint.add_url_rule("/dataset/<id>/v/<ref>/zip", "zip", version_files.all_files)
 blueprint.add_url_rule("/dataset/<id>@<ref>", view_func=pages.at)
 blueprint.add_url_rule(
     "/dataset/<id>/v/<ref>/release", view_func=release_page.release, methods=["GET", "POST"]
 )
+blueprint.add_url_rule(
+    "/dataset/<id>/v/<ref>/release/edit", "release_edit", release_page.edit, methods=["GET", "POST"]
+)
+blueprint.add_url_rule(
+    "/dataset/<id>/v/<ref>/release/delete", "release_delete", release_page.delete, methods=["GET", "POST"]
+)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/revert", view_func=revert_page.revert, methods=["GET", "POST"])
+blueprint.after_app_request(tombstone_page.answer)
 
 
 @blueprint.route(
@@ -27,34 +52,55 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
     """The bytes of a resource in a revision; the name is the recorded one, whatever *filename* says.
 
     A link answers with a redirect to where it led then. 404, all alike, where dataset, revision or resource
-    are missing or not for the caller; 404 and the reason where the bytes are not there to be served.
+    are missing or not for the caller; 404 and the reason where the bytes are not there to be served; 410 if
+    the dataset was deleted.
     """
     tk.request.environ["__no_cache__"] = True  # core would add "public"
-    found = _resource(id, ref, resource_id)
+    context: Any = {"user": tk.current_user.name, "auth_user_obj": tk.current_user}
+    try:
+        found = _resource(context, id, ref, resource_id)
+    except Withdrawn as gone:
+        return tombstone_page.tombstone(gone)
+    except (tk.ObjectNotFound, errors.VersioningError):
+        found = None
     if found is None:
         return tk.abort(404, tk._("Resource not found"))
-    package_id, state = found
+    asked, revision, state = found
     resource = json.loads(state.body)
     if not resource.get("url_type") and resource["url"]:
         return tk.redirect_to(reading.link(resource["url"]))
-    if state.oid is None:
+    mark = pins.mark_of(state)
+    if state.file_oid is None and mark is None:
         return tk.abort(404, tk._("What was behind this resource then was not kept."))
     if not reading.has_files():
         return tk.abort(404, tk._("This site keeps the history of metadata only, not of files."))
-    from ckanext.external_storage.views import send_object  # versioning also runs without it
+    # versioning also runs without it
+    from ckanext.external_storage import read_permission
+    from ckanext.external_storage.download import object_response
+    from ckanext.external_storage.views import send_object
 
-    return send_object(package_id, state.oid, reading.filename(resource))
+    name = reading.filename(resource)
+    if state.file_oid:
+        if state.file_oid not in read_permission.readable(context, asked.package.id, [state.file_oid]):
+            return tk.abort(404, tk._("Resource not found"))
+        response = send_object(asked.package.id, state.file_oid, name)
+        return relations.of_file(response, asked, revision, state, reading.address_name(name))
+    file = filestore.open_marked(resource_id, mark) if mark else None
+    if file is None or mark is None:
+        return tk.abort(404, tk._("What was behind this resource then was not kept."))
+    return object_response(tk.request.environ, file, f"{mark.mtime_ns:x}-{mark.size:x}", mark.size, name)
 
 
-def _resource(id: str, ref: str, resource_id: str) -> tuple[str, Any] | None:
-    """The dataset's id and the resource's state in the revision; None if the caller may not see them."""
-    context: Any = {"user": tk.current_user.name, "auth_user_obj": tk.current_user}
-    try:
-        package = access.readable(context, id, "package_show", {"id": id})
-        revision = revisions.find(package.id, access.viewer(context, package.id), ref)
-    except (tk.ObjectNotFound, errors.VersioningError):
+def _resource(context: Any, id: str, ref: str, resource_id: str) -> tuple[Asked, Any, Any] | None:
+    """The dataset, its revision, and the resource's state in it; None if the caller may not see the resource.
+
+    Raises ObjectNotFound, Withdrawn, VersioningError if they may not see the dataset or the revision.
+    """
+    package = access.readable(context, id, "package_show", {"id": id})
+    asked = Asked(package, access.viewer(context, package.id))
+    revision = revisions.find(package.id, asked.who, ref)
+    if not entities.shown_resources(context, package.id, [resource_id]):
         return None
-    for state in revisions.states(package.id, revision.seq):
-        if state.resource_id == resource_id:
-            return package.id, state
-    return None
+    # PostgreSQL takes neither NUL nor half a surrogate pair, and no resource is called so.
+    states = revisions.states(package.id, revision.seq, resource_id) if resource_id.isprintable() else []
+    return (asked, revision, states[0]) if states else None

@@ -78,7 +78,9 @@ def test_the_place_must_be_true():
     assert actions(names["sysadmin"], f"files/{dataset['name']}/*") == ALL
 
 
-def test_an_object_is_for_readers_of_a_resource_that_has_it_now(portal):
+@pytest.mark.ckan_config("ckanext.versioning.unreleased_history", "editors")
+def test_an_object_is_for_readers_of_something_that_has_it(portal):
+    """A resource, here; tests/versioning/test_reading_old_bytes.py has what older revisions add to it."""
     dataset = published(portal, DATA)
     place = f"{dataset['organization']['name']}/{dataset['name']}"
     assert actions(None, f"{place}/{oid_of(DATA)}") == "read"

@@ -139,6 +139,7 @@ def test_a_release_says_what_it_is(portal: Portal):
         "name": "v1.0",
         "title": "Version 1, for everyone",
         "description": "été",
+        "doi": None,
         "seq": 1,
         "revision_ref": row.id,
         "author": {"id": user["id"], "name": "Rel Easer"},

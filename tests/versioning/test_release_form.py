@@ -1,4 +1,4 @@
-"""The form by which editors release a version: who gets it, and that nobody else's page can send it."""
+"""The forms about releases: who gets them, and that nobody else's page can send them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def address(dataset: dict[str, Any], ref: str = "r1") -> str:
 
 
 def form_on(response: Any) -> Any:
-    (form,) = BeautifulSoup(response.body, "html.parser").select("form[method=post][action$='/release']")
+    (form,) = BeautifulSoup(response.body, "html.parser").select("form[method=post][action*='/release']")
     return form
 
 
@@ -56,11 +56,12 @@ def test_it_releases_the_revision_that_was_shown(browser: Any):
     fields = opened(browser, address(dataset, "head"), editor)
     assert fields["name"] == "v1"
     call("package_patch", id=dataset["id"], title="Meanwhile")
-    fields |= {"title": " Début ", "notes": "one\r\ntwo "}
+    fields |= {"title": " Début ", "description": "one\r\ntwo ", "doi": "https://doi.org/10.1234/a"}
     answer = sent(browser, address(dataset), editor, fields, status=302)
     assert answer.headers["Location"].endswith(f"/dataset/{dataset['name']}/v/v1")
     (release,) = call("dataset_release_list", dataset=dataset["id"])
     assert (release["seq"], release["title"], release["description"]) == (1, "Début", "one\ntwo")
+    assert release["doi"] == "10.1234/a"
     assert release["author"]["id"] == editor["id"]
 
 
@@ -75,7 +76,7 @@ def test_the_form_names_the_revision_even_if_the_address_moves_on(browser: Any):
 def test_only_our_own_page_can_send_it(browser: Any, portal: Portal, token: str | None):
     editor, dataset = editor_and_dataset()
     fields = opened(browser, address(dataset), editor)
-    (hidden,) = set(fields) - {"name", "title", "notes"}
+    (hidden,) = set(fields) - {"name", "title", "description", "doi"}
     if token is None:
         del fields[hidden]
     elif token == "of another session":
@@ -102,14 +103,16 @@ def test_what_was_typed_is_there_again_after_a_mistake(browser: Any):
     call("dataset_release_create", dataset=dataset["id"], name="v7")
     call("package_patch", id=dataset["id"], title="Later")
     fields = opened(browser, address(dataset, "r2"), editor)
-    assert fields["name"] == "v8"
+    assert fields["name"] == "v7.1"
     for name, says in (("v7", "already has a release"), ("r9", "another way to name"), ("", "it is empty")):
-        answer = sent(browser, address(dataset, "r2"), editor, {**fields, "name": name, "notes": "Mine"}, 409)
+        answer = sent(
+            browser, address(dataset, "r2"), editor, {**fields, "name": name, "description": "Mine"}, 409
+        )
         form = form_on(answer)
         assert says in form.select("#release-name-problem")[0].get_text()
         assert form.select("#release-name")[0]["aria-describedby"].split()[0] == "release-name-problem"
-        assert form.select("#release-notes")[0].get_text() == "Mine"
-    sent(browser, address(dataset, "r2"), editor, {**fields, "notes": "a\0b"}, 409)
+        assert form.select("#release-description")[0].get_text() == "Mine"
+    sent(browser, address(dataset, "r2"), editor, {**fields, "description": "a\0b"}, 409)
     assert releases(dataset) == ["v7"]
 
 
@@ -124,12 +127,66 @@ def test_a_version_is_released_once_by_the_form(browser: Any):
     assert releases(dataset) == ["by-another"]
 
 
-@pytest.mark.parametrize(
-    ("last", "suggested"),
-    [("v9", "v10"), ("1.4", "1.5"), ("2026.09", "2026.10"), ("spring", "")],
-)
-def test_the_next_name(browser: Any, last: str, suggested: str):
+def test_the_proposed_name_and_why(browser: Any):
     editor, dataset = editor_and_dataset()
-    call("dataset_release_create", dataset=dataset["id"], name=last)
+    call("dataset_release_create", dataset=dataset["id"], name="2.0")
     call("package_patch", id=dataset["id"], title="Later")
-    assert opened(browser, address(dataset, "r2"), editor)["name"] == suggested
+    assert opened(browser, address(dataset, "r2"), editor)["name"] == "2.1"
+    call("resource_create", package_id=dataset["id"], url="http://x/a")
+    page = browser.get(address(dataset, "r3"), headers=headers(editor))
+    assert form_on(page).select("#release-name")[0]["value"] == "3.0"
+    assert "Files have changed since 2.0" in form_on(page).select("#release-name-hint")[0].get_text()
+
+
+def links(page: Any) -> set[str]:
+    found = BeautifulSoup(page.body, "html.parser").select(".version-manage a")
+    return {link["href"].rsplit("/", 1)[-1] for link in found}
+
+
+def test_the_text_of_a_release_is_changed(browser: Any):
+    editor, dataset = editor_and_dataset()
+    call("dataset_release_create", dataset=dataset["id"], name="v1", description="Wrong")
+    for page in (f"/dataset/{dataset['name']}/versions", f"/dataset/{dataset['name']}/v/v1"):
+        assert links(browser.get(page, headers=headers(editor))) == {"edit"}
+        assert links(browser.get(page)) == set()
+    url = address(dataset, "v1") + "/edit"
+    fields = opened(browser, url, editor)
+    assert fields["description"] == "Wrong"
+    refused = sent(browser, url, editor, {**fields, "title": "Mine", "doi": "doi"}, status=409)
+    assert "no DOI" in form_on(refused).select("#release-doi-problem")[0].get_text()
+    assert form_on(refused).select("#release-title")[0]["value"] == "Mine"
+    sent(browser, url, editor, {"description": "Forged"}, status=400)
+    sent(browser, url, editor, {**fields, "description": "Right"}, status=302)
+    shown = call("dataset_release_show", dataset=dataset["id"], release="v1")
+    assert (shown["description"], shown["changes"][0]["description"]) == ("Right", "Wrong")
+    assert shown["changes"][0]["author"]["id"] == editor["id"]
+
+
+def test_admins_delete_a_release_after_they_were_told_what_that_means(browser: Any):
+    editor, dataset = editor_and_dataset()
+    admin = factories.UserWithToken()
+    call(
+        "member_create",
+        id=dataset["owner_org"],
+        object=admin["id"],
+        object_type="user",
+        capacity="admin",
+    )
+    call("dataset_release_create", dataset=dataset["id"], name="v1")
+    url = address(dataset, "v1") + "/delete"
+    for user, status in ((editor, 403), (None, 403), (admin, 200)):
+        page = browser.get(url, headers=headers(user), status=status)
+    assert "Links and citations by the name v1 will no longer work" in page.body
+    assert links(browser.get(f"/dataset/{dataset['name']}/v/v1", headers=headers(admin))) == {
+        "edit",
+        "delete",
+    }
+    sent(browser, url, admin, {}, status=400)
+    fields = opened(browser, url, admin)
+    sent(browser, url, editor, fields, status=403)
+    assert releases(dataset) == ["v1"]
+    sent(browser, url, admin, fields, status=302)
+    assert releases(dataset) == []
+    for gone in (url, address(dataset, "v1") + "/edit", f"/dataset/{dataset['name']}/v/v1"):
+        browser.get(gone, headers=headers(admin), status=404)
+    browser.get(f"/dataset/{dataset['name']}/v/r1", headers=headers(admin), status=200)

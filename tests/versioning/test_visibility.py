@@ -7,8 +7,11 @@ from typing import Any
 
 import ckantoolkit as tk
 import pytest
+from ckan import plugins
+from ckan.exceptions import CkanConfigurationException
 from ckan.tests import factories
 
+from ckanext.versioning.plugin import VersioningPlugin
 from tests.portal import Portal, oid_of
 from tests.versioning.recorded import call
 
@@ -97,6 +100,31 @@ def test_public_when_written_private_now(people: dict[str, Any], organization: d
     call("dataset_release_create", dataset=dataset["id"], name="v1")
     save(dataset, 2, private=True)
     expect(dataset, people, (INSIDERS, [1, 2]), HIDDEN)
+
+
+@pytest.mark.ckan_config("ckanext.versioning.unreleased_history", "editors")
+def test_unreleased_history_may_be_for_editors_only(people: dict[str, Any], organization: dict[str, Any]):
+    """The newest revision is what everybody sees anyway; a release is for all who may read the dataset."""
+    dataset = factories.Dataset(owner_org=organization["id"], title="title 1")
+    for seq in (2, 3, 4):
+        save(dataset, seq)
+    expect(dataset, people, (WRITERS, [1, 2, 3, 4]), [4])
+    call("dataset_release_create", people["editor"], dataset=dataset["id"], name="v1", revision_ref="r2")
+    expect(dataset, people, (WRITERS, [1, 2, 3, 4]), [2, 4])
+    # What is not to be read is not in summaries, places and counts either.
+    reader = people["reader"]
+    lines = call("dataset_revision_list", reader, id=dataset["id"], all=True)
+    assert [(line["seq"], line["summary"]) for line in lines] == [(4, None), (2, None)]
+    assert call("dataset_revision_show", reader, id=dataset["id"], ref="head~1")["seq"] == 2
+    save(dataset, 5)
+    expect(dataset, people, (WRITERS, [1, 2, 3, 4, 5]), [2, 5])
+
+
+@pytest.mark.parametrize("value", ["editor", "", "Readers"])
+def test_a_misspelt_option_is_refused(monkeypatch: pytest.MonkeyPatch, value: str):
+    monkeypatch.setitem(tk.config, "ckanext.versioning.unreleased_history", value)
+    with pytest.raises(CkanConfigurationException, match="Set it to readers or editors"):
+        VersioningPlugin.configure(plugins.get_plugin("versioning"), tk.config)
 
 
 def test_a_draft_and_a_deleted_dataset(people: dict[str, Any], organization: dict[str, Any]):

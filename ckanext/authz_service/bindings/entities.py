@@ -6,8 +6,10 @@ not exist. All further questions use its id: between two of them its name could 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Any
 
+import sqlalchemy as sa
 from ckan import authz, model
 from ckan.logic.auth import delete, get, patch, update
 from ckan.types import Context
@@ -81,3 +83,20 @@ def allowed_on_each(action: str, context: Context, resource_ids: Iterable[str]) 
     if all(authz._AuthFunctions.get(name) is function for name, function in _CORE[action].items()):
         ids = ids[:1]
     return all(allowed(action, context, {"id": resource_id}) for resource_id in ids)
+
+
+def shown_resources(context: Context, package_id: str, resource_ids: Collection[str]) -> set[str]:
+    """Those of *resource_ids*, of any state the dataset ever had, that the caller's user may see.
+
+    The user may read the dataset. CKAN is asked (``resource_show``) about what is a resource of the dataset
+    now; about one that it no longer has there is nobody to ask.
+    """
+    table: Any = model.Resource
+    query = sa.select(table.id).where(
+        table.package_id == package_id, table.state != model.State.DELETED, table.id.in_(list(resource_ids))
+    )
+    present = set(model.Session.execute(query).scalars())
+    if allowed_on_each("resource_show", context, present):
+        return set(resource_ids)
+    refused = {id for id in present if not allowed("resource_show", context, {"id": id})}
+    return set(resource_ids) - refused

@@ -4,8 +4,16 @@ from ckanext.versioning.logic.reading_actions import (
     dataset_revision_list,
     dataset_revision_show,
     package_show,
+    resource_show,
 )
-from ckanext.versioning.logic.release_actions import dataset_release_create, dataset_release_list
+from ckanext.versioning.logic.release_actions import (
+    dataset_release_create,
+    dataset_release_delete,
+    dataset_release_list,
+    dataset_release_next,
+    dataset_release_show,
+    dataset_release_update,
+)
 from ckanext.versioning.logic.saving_actions import (
     dataset_revert,
     package_create,
@@ -18,7 +26,11 @@ from ckanext.versioning.logic.saving_actions import (
 
 __all__ = [
     "dataset_release_create",
+    "dataset_release_delete",
     "dataset_release_list",
+    "dataset_release_next",
+    "dataset_release_show",
+    "dataset_release_update",
     "dataset_revert",
     "dataset_revision_list",
     "dataset_revision_show",
@@ -28,5 +40,6 @@ __all__ = [
     "resource_create",
     "resource_delete",
     "resource_patch",
+    "resource_show",
     "resource_update",
 ]

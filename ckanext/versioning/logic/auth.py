@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import ckantoolkit as tk
-from ckan import authz
+from ckan import authz, model
 from ckan.types import AuthResult, Context
 
 __all__ = [
     "dataset_release_create",
+    "dataset_release_delete",
     "dataset_release_list",
+    "dataset_release_next",
+    "dataset_release_show",
+    "dataset_release_update",
     "dataset_revert",
     "dataset_revision_list",
     "dataset_revision_show",
@@ -34,9 +38,39 @@ def dataset_release_create(context: Context, data_dict: dict[str, Any]) -> AuthR
     return _like("package_update", context, data_dict["dataset"])
 
 
+def dataset_release_update(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """Whoever may update the dataset (``dataset``)."""
+    return _like("package_update", context, data_dict["dataset"])
+
+
+def dataset_release_next(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """Whoever may update the dataset (``dataset``): releases are theirs to make."""
+    return _like("package_update", context, data_dict["dataset"])
+
+
+def dataset_release_delete(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """Admins of the dataset's organisation; of a dataset (``dataset``) without one, who created it."""
+    package = model.Package.get(data_dict["dataset"])
+    if package is not None and package.owner_org:
+        return authz.is_authorized(
+            "organization_update", tk.fresh_context(context), {"id": package.owner_org}
+        )
+    may_update = _like("package_update", context, data_dict["dataset"])
+    user = context.get("auth_user_obj") or model.User.get(context["user"])
+    if not may_update["success"] or (package and user and package.creator_user_id == user.id):
+        return may_update
+    return {"success": False, "msg": tk._("Only who created this dataset may delete its releases.")}
+
+
 def dataset_revert(context: Context, data_dict: dict[str, Any]) -> AuthResult:
     """Whoever may update the dataset (``dataset``)."""
     return _like("package_update", context, data_dict["dataset"])
+
+
+@tk.auth_allow_anonymous_access
+def dataset_release_show(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """Whoever may read the dataset (``dataset``)."""
+    return _like("package_show", context, data_dict["dataset"])
 
 
 @tk.auth_allow_anonymous_access

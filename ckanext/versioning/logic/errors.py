@@ -21,9 +21,15 @@ def as_ckan_errors(function: Callable[P, T]) -> Callable[P, T]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
-        except errors.RevisionNotFound as error:
+        except (errors.RevisionNotFound, errors.ReleaseNotFound) as error:
             raise tk.ObjectNotFound(str(error)) from error
-        except (errors.InvalidReleaseName, errors.ReleaseExists) as error:
+        except (
+            errors.InvalidReleaseName,
+            errors.NoReleaseNumber,
+            errors.ReleaseExists,
+            errors.ReleaseNameUsed,
+            errors.ReleaseRenamed,
+        ) as error:
             raise tk.ValidationError({"name": [str(error)]}) from error
         except (errors.InvalidRef, errors.AmbiguousRef, errors.NotCurrent) as error:
             raise tk.ValidationError({"revision_ref": [str(error)]}) from error

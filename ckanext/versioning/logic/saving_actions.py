@@ -7,7 +7,7 @@ from typing import Any
 import ckantoolkit as tk
 from ckan.types import Context
 
-from ckanext.versioning import access, actor, reading, reverting, revisions
+from ckanext.versioning import access, actor, clearing, reading, reverting, revisions, taking_in
 from ckanext.versioning.logic import schema
 from ckanext.versioning.logic.errors import as_ckan_errors
 from ckanext.versioning.logic.validation import validated
@@ -41,12 +41,13 @@ def dataset_revert(context: Context, data_dict: dict[str, Any]) -> dict[str, Any
     tk.check_access("dataset_revert", context, given)
     revision = revisions.find(package.id, access.viewer(context, package.id), given["revision_ref"])
 
+    kept = taking_in.kept_for_revert(context, package.id, revision, given.get("parts"))
     editing: Any = {**tk.fresh_context(context), "for_edit": True}
     # Locked until package_update commits, and not from the index: what is merged is what is saved over.
     locked: Any = {**editing, "for_update": True, "use_cache": False}
     now = tk.get_action("package_show")(locked, {"id": package.id})
     then = reading.editable(editing, package, revision)
-    wanted = reverting.reverted(now, then, given.get("parts"))
+    wanted = reverting.reverted(now, then, given.get("parts"), kept)
     places = reading.take_ids_used_elsewhere(package.id, wanted["resources"])
     with actor.saying(given.get("version_message") or f"Revert to r{revision.seq}", "revert"):
         saved = tk.get_action("package_update")(tk.fresh_context(context), wanted)
@@ -56,7 +57,10 @@ def dataset_revert(context: Context, data_dict: dict[str, Any]) -> dict[str, Any
 @tk.chained_action
 @as_ckan_errors
 def package_update(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-    """Core's, with ``version_message``; it refuses to save what ``package_show`` gave for an old revision.
+    """Core's, with ``version_message``.
+
+    This and the other actions named below refuse to save what ``package_show`` or ``resource_show`` gave for
+    an old revision.
 
     :param version_message: what is to be said about the revision that this makes, up to 1000 characters. It
         becomes no part of the dataset. Also a parameter of ``package_create``, ``package_patch``,
@@ -66,11 +70,11 @@ def package_update(original_action: Any, context: Context, data_dict: dict[str, 
 
     :raises ValidationError: it is such a dict; the message is not text, or too long
     """
-    reading.refuse_old(data_dict)
-    return _with_message(original_action, context, data_dict)
+    return _with_message(original_action, context, clearing.without_removal(data_dict))
 
 
 def _with_message(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
+    data_dict = reading.for_saving(data_dict)
     if "version_message" not in data_dict:
         return original_action(context, data_dict)
     # A copy: core would keep it as an extra of a resource, and a form that is shown again must not lose it.
@@ -91,8 +95,15 @@ def _taking_a_message(name: str) -> Any:
     return action
 
 
+@tk.chained_action
+@as_ckan_errors
+def resource_create(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
+    """Core's, with ``version_message`` as in ``package_update``."""
+    # CKAN 2.11 looks for what it is to remove here already.
+    return _with_message(original_action, context, clearing.without_removal(data_dict))
+
+
 package_create = _taking_a_message("package_create")
-resource_create = _taking_a_message("resource_create")
 resource_delete = _taking_a_message("resource_delete")
 resource_patch = _taking_a_message("resource_patch")
 resource_update = _taking_a_message("resource_update")
