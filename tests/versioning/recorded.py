@@ -31,6 +31,15 @@ def states(package_id: str, seq: int) -> list[Any]:
         return [r for r in rows if r.from_seq <= seq and (r.to_seq is None or seq < r.to_seq)]
 
 
+#: What `package_show` with `revision_ref` adds.
+MARKS = ("revision_ref", "is_current", "revision")
+
+
+def shown(id: str, **context: Any) -> dict[str, Any]:
+    """The dataset as `package_show` shows it now, without Solr."""
+    return helpers.call_action("package_show", {"use_cache": False, **context}, id=id)
+
+
 def row_counts(package_id: str) -> list[int]:
     """Rows of the dataset in each of our tables."""
     with _engine().connect() as connection:
