@@ -10,7 +10,7 @@ from ckan import logic, model, plugins
 from ckan.lib import search
 from ckan.tests import factories
 
-from ckanext.versioning import recording
+from ckanext.versioning import history, recording
 from tests.versioning import recorded
 from tests.versioning.recorded import call
 
@@ -126,7 +126,7 @@ def test_recording_fails(dataset: dict[str, Any], monkeypatch: pytest.MonkeyPatc
 
 def test_the_database_refuses_the_revision(dataset: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
     with monkeypatch.context() as patch:
-        patch.setattr(recording.history, "recompute_id", lambda row: recorded.newest(dataset["id"]).id)
+        patch.setattr(history, "recompute_id", lambda row: recorded.newest(dataset["id"]).id)
         with pytest.raises(sqlalchemy.exc.IntegrityError):
             call("package_patch", id=dataset["id"], title="T")
     close_session()

@@ -14,7 +14,7 @@ from ckan import model, plugins
 from ckan.tests import factories
 from click.testing import CliRunner
 
-from ckanext.versioning import catching_up, recording
+from ckanext.versioning import catching_up, dictized, recording
 from ckanext.versioning import model as tables
 from tests.versioning import recorded
 from tests.versioning.recorded import call
@@ -68,13 +68,9 @@ def test_backfill_records_what_has_no_history(run, monkeypatch: pytest.MonkeyPat
     assert run("backfill", "--dry-run", "--json").json["without_history"] == 4
     assert recorded.revisions(old[0]) == []
 
-    broken, dictized = sorted(old)[1], recording.package_dictize
+    broken, read = sorted(old)[1], dictized.read
     monkeypatch.setattr(catching_up, "BATCH_SECONDS", 0)
-    monkeypatch.setattr(
-        recording,
-        "package_dictize",
-        lambda package, *rest, **more: 1 / (package.id != broken) and dictized(package, *rest, **more),
-    )
+    monkeypatch.setattr(dictized, "read", lambda session, id: 1 / (id != broken) and read(session, id))
     result = run("backfill", "--json", code=1)
     assert "run the command again" in result.stderr
     assert result.json["recorded"] == 3
