@@ -108,7 +108,7 @@ def test_reconcile_records_what_sql_did(run):
     assert len(recorded.revisions(same)) == len(recorded.revisions(gone)) == 1
 
     assert f"{gone}  gone, history removed\n" in run("reconcile", "--remove-gone").stdout
-    assert recorded.row_counts(gone) == [0, 0, 0, 0]
+    assert not any(recorded.row_counts(gone))
     assert run("reconcile", "--json").json["changed"] == []
 
 
