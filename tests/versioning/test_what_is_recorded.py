@@ -345,9 +345,9 @@ def test_a_dataset_made_with_an_earlier_ones_name_has_its_own_history():
 def test_purging_removes_the_history_and_the_same_id_starts_afresh(dataset: Dataset):
     call("package_patch", id=dataset["id"], title="T")
     call("dataset_release_create", dataset=dataset["id"], name="v1")
-    assert recorded.row_counts(dataset["id"]) == [2, 3, 5, 1, 0]
+    assert recorded.row_counts(dataset["id"]) == [2, 3, 5, 1, 0, 0]
     call("dataset_purge", id=dataset["id"])
-    assert recorded.row_counts(dataset["id"]) == [0, 0, 0, 0, 0]
+    assert not any(recorded.row_counts(dataset["id"]))
     factories.Dataset(id=dataset["id"])
     (row,) = recorded.revisions(dataset["id"])
     assert (row.seq, row.parent_id) == (1, None)
