@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from ckan import model
 from ckan.lib import dictization
 from ckan.lib.dictization import model_dictize
+from sqlalchemy.dialects import postgresql
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ def _converter(type: Any) -> Callable[[Any], Any] | None:
     if isinstance(type, sa.DateTime):
         return _isoformat
     if isinstance(type, sa.types.TypeDecorator):  # core's type for JSON in a text
-        return partial(type.process_result_value, dialect=None)
+        return partial(type.process_result_value, dialect=postgresql.dialect())
     return None
 
 

@@ -25,7 +25,8 @@ def dataset_revision_list(context: Context, data_dict: dict[str, Any]) -> list[d
     :param id: id or name of the dataset
     :type id: string
     :param all: every revision; otherwise one line for each changeset (consecutive saves by one author that
-        belong together), which is its newest revision, and one for each released revision (optional, default: false)
+        belong together), which is its newest revision, and one for each released revision (optional,
+        default: false)
     :type all: bool
     :param limit: how many lines, 1 to 1000 (optional, default: 20)
     :type limit: int
