@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,13 +125,13 @@ def has_history(package_id: str) -> bool:
     return bool(model.Session.execute(sa.select(sa.or_(*there))).scalar())
 
 
-def reconcile(*, write: bool, remove_gone: bool = False) -> Iterator[Compared]:
-    """Compare each dataset that has a history with its newest revision, and record it if they differ.
+def reconcile(ids: Iterable[str], *, write: bool, remove_gone: bool = False) -> Iterator[Compared]:
+    """Compare each of these datasets that has a history with its newest revision; record it if they differ.
 
     write: without it, nothing is recorded or removed. remove_gone: remove the history of datasets that were
     purged without CKAN. Ends the session's transaction.
     """
-    for package_id in ids_with_history((tables.revision,)):
+    for package_id in ids:
         try:
             yield _reconcile(package_id, write, remove_gone)
         except Exception as error:
@@ -154,11 +154,11 @@ def _reconcile(package_id: str, write: bool, remove_gone: bool) -> Compared:
     return Compared(package_id, outcome, seq)
 
 
-def ids_with_history(of: tuple[Any, ...] = tables.TABLES) -> Iterator[str]:
-    """Ids in any of the tables, in order. What comes meanwhile may be among them. Keeps no transaction."""
+def ids_with_history() -> Iterator[str]:
+    """Ids in any of our tables, in order. What comes meanwhile may be among them. Keeps no transaction."""
     after = ""
     # One id at a time costs four looks into an index, and the revisions between two ids are not read.
-    lowest = [sa.select(sa.func.min(t.c.package_id)).where(t.c.package_id > _AFTER) for t in of]
+    lowest = [sa.select(sa.func.min(t.c.package_id)).where(t.c.package_id > _AFTER) for t in tables.TABLES]
     query = sa.select(sa.func.least(*(each.scalar_subquery() for each in lowest)))
     engine: Any = model.meta.engine
     while True:

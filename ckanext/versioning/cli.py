@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
@@ -87,19 +88,21 @@ def backfill(dry_run: bool, as_json: bool) -> None:
 
 
 @versioning.command()
+@click.argument("datasets", nargs=-1, metavar="[DATASET]...")
 @click.option("--dry-run", is_flag=True, help="Say which they are, and record nothing.")
 @click.option(
     "--remove-gone", is_flag=True, help="Remove the history of datasets that do not exist any more."
 )
 @as_json
-def reconcile(dry_run: bool, remove_gone: bool, as_json: bool) -> None:
-    """Record datasets that were changed by SQL, or while the plugin was off.
+def reconcile(datasets: tuple[str, ...], dry_run: bool, remove_gone: bool, as_json: bool) -> None:
+    """Record what was changed by SQL, or while the plugin was off, in these datasets (default: in all).
 
-    Each dataset that has a history is compared with its newest revision.
+    Each DATASET (a name or an id) that has a history is compared with its newest revision.
     """
     found: list[catching_up.Compared] = []
-    with progress("Comparing datasets", catching_up.with_history()) as advance:
-        for compared in catching_up.reconcile(write=not dry_run, remove_gone=remove_gone):
+    ids, total = _ids(datasets)
+    with progress("Comparing datasets", total) as advance:
+        for compared in catching_up.reconcile(ids, write=not dry_run, remove_gone=remove_gone):
             if compared.outcome != "same":
                 found.append(compared)
             advance(1)
@@ -140,10 +143,10 @@ def verify(datasets: tuple[str, ...], site: bool, as_json: bool) -> None:
     """
     if bool(datasets) == site:
         raise click.UsageError("Give names or ids of datasets, or --site for all of them.")
-    ids = catching_up.ids_with_history() if site else [_known_id(dataset) for dataset in datasets]
+    ids, total = _ids(datasets)
     findings, checked = 0, 0
     told: list[dict[str, Any]] = []
-    with progress("Checking datasets", catching_up.with_history() if site else len(datasets)) as advance:
+    with progress("Checking datasets", total) as advance:
         for id in ids:
             for finding in islice(verifying.findings(id), MAX_FINDINGS):
                 findings += 1
@@ -162,6 +165,14 @@ def verify(datasets: tuple[str, ...], site: bool, as_json: bool) -> None:
     if findings:
         # Not a ClickException: what is wrong has been said, and stdout may be JSON.
         raise click.exceptions.Exit(1)
+
+
+def _ids(datasets: tuple[str, ...]) -> tuple[Iterable[str], int]:
+    """Their ids, or those of all that have a history if none is given; and how many they are."""
+    if not datasets:
+        return catching_up.ids_with_history(), catching_up.with_history()
+    ids = [_known_id(dataset) for dataset in datasets]
+    return ids, len(ids)
 
 
 def _known_id(name_or_id: str) -> str:

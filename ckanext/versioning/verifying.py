@@ -238,13 +238,11 @@ def head_findings(session: Any, package_id: str) -> Iterator[Finding]:
     if seq is None:
         return
     if session.get(model.Package, package_id) is None:
-        text = "The dataset does not exist any more: it was purged without CKAN, or while the plugin was off."
-        yield Finding("gone", package_id, seq, text)
+        text = "It was purged without CKAN, or while the plugin was off. To remove its history too, run:"
+        yield Finding("gone", package_id, seq, f"{text} ckan versioning reconcile --remove-gone")
     elif recording.unrecorded(session, package_id):
-        text = (
-            f"The dataset is not as revision {seq}, its newest, says: it was changed without being recorded."
-        )
-        yield Finding("head", package_id, seq, text)
+        text = f"The dataset is not what its newest revision, {seq}, says: a change was not recorded. Run:"
+        yield Finding("head", package_id, seq, f"{text} ckan versioning reconcile")
 
 
 def history_findings(session: Any, package_id: str) -> Iterator[Finding]:

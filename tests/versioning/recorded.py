@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,6 +39,14 @@ MARKS = ("revision_ref", "is_current", "revision")
 def shown(id: str, **context: Any) -> dict[str, Any]:
     """The dataset as `package_show` shows it now, without Solr."""
     return helpers.call_action("package_show", {"use_cache": False, **context}, id=id)
+
+
+def text(package_id: str, sha: str) -> Any:
+    """The stored body with this hash."""
+    b = tables.metadata_blob
+    with _engine().connect() as connection:
+        query = sa.select(b.c.body).where(b.c.package_id == package_id, b.c.sha == sha)
+        return json.loads(connection.execute(query).scalar_one())
 
 
 def row_counts(package_id: str) -> list[int]:
