@@ -15,7 +15,7 @@ from ckanext.versioning.withdrawal import withdrawn
 
 @dataclass(frozen=True)
 class Viewer:
-    """``labels`` are the caller's permission labels; None: may update the dataset, sees all of it.
+    """``labels`` are the caller's permission labels; None: may update the dataset, and sees all of it.
 
     Without ``unreleased``, only the newest of the revisions that nobody has released can be theirs to see.
     """

@@ -28,7 +28,7 @@ def parse(text: str) -> refs.Number | refs.Id:
 
 @contextmanager
 def meant_for(base: str | None) -> Iterator[None]:
-    """The first dataset saved in this block is compared with *base*; nested blocks without one change nothing."""
+    """The first save in this block is compared with *base*; a nested block without one changes nothing."""
     info = model.Session().info
     outer = info.get(_BASE)
     info[_BASE] = base or outer
@@ -75,4 +75,4 @@ def check(package_id: str, base: str) -> None:
             return
     # As core does when it refuses a save: nobody else is to wait for the lock of one who gives up.
     model.Session.rollback()
-    raise NotNewest(base, head and revisions.in_short(head))
+    raise NotNewest(base, revisions.in_short(head) if head else None)

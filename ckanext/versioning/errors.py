@@ -137,8 +137,9 @@ class NotNewest(VersioningError):
     def __init__(self, base: str, head: dict[str, Any] | None):
         now = f"its newest revision is r{head['seq']}" if head else "it has no revision yet"
         super().__init__(
-            f"This save is based on {base!r}, but the dataset has changed since: {now}. Nothing was saved. Read "
-            "the dataset again, make your change on what is there now, and save that with the new base_revision."
+            f"This save is based on {base!r}, but the dataset has changed since: {now}. Nothing was saved. "
+            "Read the dataset again, make your change on what is there now, and save that with the new "
+            "base_revision."
         )
         self.base = base
         self.head = head

@@ -1,14 +1,14 @@
 """The revisions of all datasets in one order that consumers can follow without missing one.
 
-Saves are not committed in the order in which they take their numbers: whoever remembers the highest number read
-so far misses the save that took a lower one and is committed later. So every revision keeps the id of its
-transaction (``txid``), and given out are only those with a lower one than any transaction that is still going
-on: nothing can be added among them any more. ``number`` orders those of one transaction.
+Saves are not committed in the order in which they take their numbers: whoever remembers the highest number
+read so far misses the save that took a lower one and is committed later. So every revision keeps the id of
+its transaction (``txid``), and given out are only those with a lower one than any transaction that is still
+going on: nothing can be added among them any more. ``number`` orders those of one transaction.
 
-A transaction's id means something to one PostgreSQL server only. After the tables were restored from a dump, its
-ids start anew. The row of ``versioning_feed`` tells: it says in which transaction and table it was written,
-and PostgreSQL's own columns say so too, until it is written again from a dump. Then all that is there goes first in
-a new order, and cursors of the old one are refused.
+A transaction's id means something to one PostgreSQL server only: where tables are restored from a dump, ids
+count from elsewhere. The row of ``versioning_feed`` tells: it says in which transaction and table it was
+written, and PostgreSQL's own columns say so too, until it is written again from a dump. Then all that is
+there goes first in a new order, and cursors of the old one are refused.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _CURSOR = re.compile(r"([0-9a-f]{32})-([0-9]{1,18})-([0-9]{1,18})")
 
 @dataclass(frozen=True)
 class _Feed:
-    """``end``: all transactions with a lower id are over. ``newest``: none has this id or a higher one yet."""
+    """``end``: all transactions with a lower id are over. ``newest``: none has this id or one above yet."""
 
     id: str
     end: int

@@ -81,12 +81,12 @@ def test_a_save_from_an_old_base_is_refused_and_one_from_the_newest_is_not(
     for base in (first.id, "r1", first.id[:12], "r3"):
         with pytest.raises(tk.ValidationError) as caught:
             save(dataset, "refused", base)
-        (reason,) = caught.value.error_dict["base_revision"]
+        error: Any = caught.value.error_dict
+        (reason,) = error["base_revision"]
         assert repr(base) in reason
         assert caught.value.error_summary == {"base_revision": reason}
-        head = caught.value.error_dict["head"]
         shown = call("dataset_revision_show", id=dataset["id"], ref="head")
-        assert head == {key: shown[key] for key in ("seq", "id", "author", "created")}
+        assert error["head"] == {key: shown[key] for key in ("seq", "id", "author", "created")}
     assert len(recorded.revisions(dataset["id"])) == 2
     saved = save(dataset, "accepted", "r2" if save is _patch else second.id)
     assert len(recorded.revisions(dataset["id"])) == 3
@@ -143,7 +143,8 @@ def test_of_several_who_save_at_once_from_one_base_one_succeeds(app, dataset: di
                 save(dataset, f"saved by {number}", base)
                 return "saved"
             except tk.ValidationError as error:
-                return "refused" if error.error_dict["head"]["seq"] == 3 else str(error)
+                answer: Any = error.error_dict
+                return "refused" if answer["head"]["seq"] == 3 else str(answer)
             finally:
                 model.Session.remove()
 

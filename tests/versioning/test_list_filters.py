@@ -24,7 +24,7 @@ def dataset() -> dict[str, Any]:
     organization = factories.Organization()
     one, other = factories.Sysadmin(), factories.Sysadmin()
     resources = [{"url": f"http://x/{name}", "name": name} for name in "abc"]
-    dataset = factories.Dataset(user=one, owner_org=organization["id"], resources=resources)
+    dataset: Any = factories.Dataset(user=one, owner_org=organization["id"], resources=resources)
     a, b, c = dataset["resources"]
 
     def save(user: dict[str, Any], action: str, **data: Any) -> None:

@@ -20,7 +20,8 @@ def package_show_release(context: Context, data_dict: dict[str, Any]) -> dict[st
 
     :param dataset: id or name of the dataset, also as ``id``
     :type dataset: string
-    :param release: name of the release, also as ``release_id``; without it the dataset as it is now (optional)
+    :param release: name of the release, also as ``release_id``; without it the dataset as it is now
+        (optional)
     :type release: string
 
     :returns: as from ``package_show`` with the name as ``revision_ref``, with ``release_metadata`` as from

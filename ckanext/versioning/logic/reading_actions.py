@@ -127,14 +127,15 @@ def revision_changes_since(context: Context, data_dict: dict[str, Any]) -> dict[
     :type limit: int
 
     :returns: ``changes``, revisions as in ``dataset_revision_list`` with ``package_id``; ``cursor``, for the
-        next call; and ``more``: false if that need not be at once. One answer may have fewer ``changes`` than
-        ``limit``, or none, and yet ``more``. Revisions come about in the order in which they were saved: of two
-        of one dataset, the one with the higher ``seq`` is the newer one. Of datasets that the caller could not
-        find, there are none; nor are there those that only permission to update the dataset would show.
+        next call; and ``more``: false if that need not be at once. One answer may have fewer ``changes``
+        than ``limit``, or none, and yet ``more``. Revisions come about in the order in which they were
+        saved: of two of one dataset, the one with the higher ``seq`` is the newer one. Of datasets that the
+        caller could not find there are none, nor are there those that only permission to update the dataset
+        would show.
     :rtype: dict
 
-    :raises ValidationError: a parameter is malformed or out of range; or the cursor has become useless, because
-        the database was restored: begin without one
+    :raises ValidationError: a parameter is malformed or out of range; or the cursor has become useless,
+        because the database was restored: begin without one
     """
     given = validated(schema.revision_changes_since(), data_dict)
     tk.check_access("revision_changes_since", context, given)
@@ -150,7 +151,8 @@ def package_show(original_action: Any, context: Context, data_dict: dict[str, An
 
     :param id: id or name of the dataset, also with a ref after it: ``my-data@v1``
     :type id: string
-    :param revision_ref: which revision, as in ``dataset_revision_show``, instead of a ref in ``id`` (optional)
+    :param revision_ref: which revision, as in ``dataset_revision_show``, instead of a ref in ``id``
+        (optional)
     :type revision_ref: string
 
     :returns: with a ref, the dict of that time with ``revision_ref`` (as given), ``is_current`` and
