@@ -110,6 +110,16 @@ def test_a_commit_has_its_files_taken_in_by_a_job(portal: Portal, older: Any):
     assert classic_path(resource).read_bytes() == FIRST
 
 
+def test_a_save_is_done_even_if_no_job_can_be_started(older: Any, monkeypatch: Any):
+    _editor, dataset, _resource = older
+    monkeypatch.setitem(tk.config, "ckan.redis.url", "redis://localhost:1/0")
+    monkeypatch.setattr("ckan.lib.redis._connection_pool", None)
+    monkeypatch.setattr(jobs, "_queues", {})
+    call("package_patch", id=dataset["id"], title="After")
+    assert recorded.stored_title(dataset["id"]) == "After"
+    assert taking_in.take_in(dataset["id"]) == {"taken": 1}
+
+
 def test_clearing_it_leaves_the_file(portal: Portal, older: Any):
     editor, dataset, resource = older
     for action, given in (
