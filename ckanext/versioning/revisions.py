@@ -115,6 +115,7 @@ class Only:
     since: datetime | None = None
     until: datetime | None = None
     resource_id: str | None = None
+    released: bool = False
 
 
 def listing(
@@ -175,6 +176,8 @@ def _matching(package_id: str, who: Viewer, only: Only) -> Any:
         conditions.append(r.c.created >= only.since)
     if only.until is not None:
         conditions.append(r.c.created <= only.until)
+    if only.released:
+        conditions.append(released(r))
     if only.resource_id is not None:
         s = tables.resource_state
         of_resource = (s.c.package_id == package_id) & (s.c.resource_id == only.resource_id)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "versioning_0003"
-down_revision = "versioning_0001"
+down_revision = "versioning_0002"
 branch_labels = None
 depends_on = None
 
