@@ -11,6 +11,7 @@ from flask import make_response
 
 from ckanext.versioning import (
     fields,
+    list_filters,
     pins,
     reading,
     relations,
@@ -38,8 +39,39 @@ def versions(id: str) -> Any:
     # A number of a revision; anything else gives the first page.
     before_seq = tk.request.args.get("before_seq", type=int)
     every_save = tk.request.args.get("all") == "true"
-    page = timeline.page(asked.package.id, asked.who, Words(), all=every_save, before_seq=before_seq)
-    return rendered(asked, "versions", page=page, every_save=every_save, before_seq=before_seq)
+    filters = list_filters.read(tk.request.args)
+    page = timeline.page(
+        asked.package.id,
+        asked.who,
+        Words(),
+        all=every_save,
+        before_seq=before_seq,
+        only=filters.only if filters.query else None,
+    )
+    return rendered(
+        asked,
+        "versions",
+        page=page,
+        every_save=every_save,
+        before_seq=before_seq,
+        filters=filters.query,
+        choices=_choices(asked, filters.query),
+    )
+
+
+def _choices(asked: Asked, query: dict[str, str]) -> dict[str, list[tuple[str, str]]]:
+    resources = asked.package.resources[: list_filters.RESOURCES]
+    named = [
+        (
+            resource.id,
+            tk.h.resource_display_name({"name": resource.name, "description": resource.description}),
+        )
+        for resource in resources
+    ]
+    return {
+        "author": list_filters.chosen(list_filters.authors(asked.package.id, asked.who), query.get("author")),
+        "resource_id": list_filters.chosen(named, query.get("resource_id")),
+    }
 
 
 def version(id: str, ref: str) -> Any:

@@ -128,6 +128,7 @@ class Only:
     since: datetime | None = None
     until: datetime | None = None
     resource_id: str | None = None
+    released: bool = False
 
 
 def listing(
@@ -188,6 +189,8 @@ def _matching(package_id: str, who: Viewer, only: Only) -> Any:
         conditions.append(r.c.created >= only.since)
     if only.until is not None:
         conditions.append(r.c.created <= only.until)
+    if only.released:
+        conditions.append(released(r))
     if only.resource_id is not None:
         conditions.append(r.c.seq.in_(_touching(package_id, who, only.resource_id)))
     return sa.and_(sa.true(), *conditions)

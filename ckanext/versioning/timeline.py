@@ -18,6 +18,7 @@ from ckan import model
 from ckanext.versioning import model as tables
 from ckanext.versioning import releases, revisions, words
 from ckanext.versioning.access import Viewer
+from ckanext.versioning.revisions import Only
 
 #: Lines of a page.
 LINES = 20
@@ -67,14 +68,26 @@ class _Saves:
 
 
 def page(
-    package_id: str, who: Viewer, translator: words.Translator, *, all: bool, before_seq: int | None
+    package_id: str,
+    who: Viewer,
+    translator: words.Translator,
+    *,
+    all: bool,
+    before_seq: int | None,
+    only: Only | None = None,
 ) -> Page:
-    """Up to `LINES` lines of `revisions.listing`, newest first."""
+    """Up to `LINES` lines of `revisions.listing`, newest first. With *only*, each save is a line."""
+    all = all or only is not None
     # One more than is shown: where it begins is where the last shown line ends.
-    listed = revisions.listing(package_id, who, all=all, limit=LINES + 1, before_seq=before_seq)
+    listed = revisions.listing(
+        package_id, who, all=all, limit=LINES + 1, before_seq=before_seq, only=only or Only()
+    )
     shown = listed[:LINES]
-    before = [line["seq"] for line in listed[1:]]
-    saves = _saves(package_id, who, shown, [*before, 0][: len(shown)])
+    if only is None:
+        before = [line["seq"] for line in listed[1:]]
+        saves = _saves(package_id, who, shown, [*before, 0][: len(shown)])
+    else:  # what is between two lines was left out on purpose
+        saves = {line["seq"]: _Saves(1, line["summary"], line["seq"], more=False) for line in shown}
     names = _names(package_id, saves)
     head = revisions.head_seq(package_id)
     released = releases.listing(package_id)

@@ -131,7 +131,7 @@ def _text(name: str, text: str) -> archive.Member:
 
 def _dataset(asked: Asked, revision: Any) -> str:
     """What `package_show` gives, less what later saves change."""
-    context = {key: value for key, value in page_context().items() if key != "for_view"}
+    context: Any = {key: value for key, value in page_context().items() if key != "for_view"}
     given = {"id": asked.package.id, "revision_ref": f"r{revision.seq}"}
     shown = tk.get_action("package_show")(context, given)
     del shown["is_current"]

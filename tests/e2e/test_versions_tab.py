@@ -129,7 +129,7 @@ def test_an_editor_releases_a_version(visitor: Page, people: tuple[Person, Perso
     dataset = published(people)
     log_in(visitor, dataset.editor)
     visitor.goto(dataset.address("/versions"))
-    visitor.locator(".versions-list > li").first.get_by_role("link").click()
+    visitor.locator(".versions-list > li h2").first.get_by_role("link").click()
     visitor.get_by_role("link", name="Release this version").click()
     expect(visitor.get_by_text("readable to everyone who may read the dataset")).to_be_visible()
     name = visitor.get_by_label("Name")
