@@ -216,6 +216,18 @@ TABLE = [
         READ,
         case="an old version",
     ),
+    Row("package_show_release", lambda dataset: {"dataset": dataset["id"]}, READ, case="without a release"),
+    Row(
+        "package_show_release",
+        lambda dataset: {"dataset": dataset["id"], "release": _release_of(dataset)["release"]},
+        READ,
+    ),
+    Row(
+        "resource_show_release",
+        lambda dataset: {"id": dataset["resources"][0]["id"], "release_id": _release_of(dataset)["release"]},
+        READ,
+    ),
+    Row("revision_changes_since", lambda dataset: {"limit": 1}, ALWAYS),
     Row("package_show", lambda dataset: {"id": f"{dataset['name']}@r1"}, READ, case="name@ref"),
     Row(
         "resource_show",

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 import ckantoolkit as tk
+from ckan import model
 from flask import make_response
 
 from ckanext.versioning import (
@@ -13,12 +14,19 @@ from ckanext.versioning import (
     pins,
     reading,
     relations,
-    revisions,
     snapshot,
     timeline,
     version_files,
 )
-from ckanext.versioning.page_frame import Words, asked_for, page_context, rendered, revision_of, version_named
+from ckanext.versioning.page_frame import (
+    Asked,
+    Words,
+    asked_for,
+    page_context,
+    rendered,
+    revision_of,
+    version_named,
+)
 
 
 def versions(id: str) -> Any:
@@ -39,12 +47,9 @@ def version(id: str, ref: str) -> Any:
     if id != asked.package.name:
         return tk.redirect_to("versioning.version", id=asked.package.name, ref=ref)
     revision = revision_of(asked, ref)
-    # Through the action, so that plugins that chain it have their say here as on the dataset's own page.
-    old = tk.get_action("package_show")(
-        page_context(), {"id": asked.package.id, "revision_ref": f"r{revision.seq}"}
-    )
-    kept = pins.kept(revisions.states(asked.package.id, revision.seq))
-    resources = [(resource, _kind(resource, kept)) for resource in old["resources"]]
+    old = as_it_was(asked, revision)
+    kept = pins.kept(model.Session, asked.package.id, revision.seq)
+    resources = [(resource, kind(resource, kept)) for resource in old["resources"]]
     page = rendered(
         asked,
         "version",
@@ -56,6 +61,12 @@ def version(id: str, ref: str) -> Any:
     )
     now = tk.url_for(f"{asked.package.type}.read", id=asked.package.name, qualified=True, locale="default")
     return relations.of_version(make_response(page), asked, revision, "versioning.version", latest=now)
+
+
+def as_it_was(asked: Asked, revision: Any) -> dict[str, Any]:
+    # Through the action, so that plugins that chain it have their say here as on the dataset's own page.
+    wanted = {"id": asked.package.id, "revision_ref": f"r{revision.seq}"}
+    return tk.get_action("package_show")(page_context(), wanted)
 
 
 def at(id: str, ref: str) -> Any:
@@ -73,7 +84,12 @@ def _files(resources: list[tuple[dict[str, Any], str]]) -> dict[str, Any] | None
     return {"count": len(sizes), "size": size, "too_much": version_files.too_much(len(sizes), size)}
 
 
-def _kind(resource: dict[str, Any], kept: Collection[str]) -> str:
+def older(id: str, ref: str | None = None, resource_id: str | None = None) -> Any:
+    """The addresses that versions had in ckanext-versioning."""
+    return tk.redirect_to("dataset.read", id=id) if ref is None else at(id, ref)
+
+
+def kind(resource: dict[str, Any], kept: Collection[str]) -> str:
     """``file`` that can be downloaded, ``lost`` (a file of which nothing was kept), ``link``, or ``none``.
 
     *kept* are ids of resources whose file CKAN's own FileStore had then.

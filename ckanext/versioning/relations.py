@@ -40,10 +40,13 @@ def of_version(
 def of_file(response: Any, asked: Asked, revision: Any, state: Any, filename: str) -> Any:
     """Add the links from a resource's file in *revision* to its other contents; returns *response*.
 
-    *state* is the row of the resource. What comes before and after is the nearest revision with other bytes.
+    *state* is its row, which has a ``file_oid``. What comes before and after is the nearest revision with other bytes.
     """
     r, s, c = tables.revision, tables.resource_state, tables.classic_file
-    oid = sa.func.coalesce(s.c.oid, c.c.oid)
+    # A file that waits to be taken in has no sha256 yet, only the mark by which it is pinned.
+    mark = sa.cast(c.c.mtime_ns, sa.Text) + "-" + sa.cast(c.c.size, sa.Text)
+    content = sa.func.coalesce(s.c.oid, c.c.oid, mark)
+    own = state.file_oid or f"{state.file_mtime_ns}-{state.file_size}"
     then = (s.c.from_seq <= r.c.seq) & (s.c.to_seq.is_(None) | (r.c.seq < s.c.to_seq))
     seen = (
         sa.select(r.c.seq)
@@ -52,10 +55,10 @@ def of_file(response: Any, asked: Asked, revision: Any, state: Any, filename: st
         .where(
             revisions.visible(asked.package.id, asked.who),
             s.c.resource_id == state.resource_id,
-            oid.is_not(None),
+            content.is_not(None),
         )
     )
-    before, after = _around(revision.seq, seen.where(oid != state.file_oid))
+    before, after = _around(revision.seq, seen.where(content != own))
     newest = model.Session.execute(seen.order_by(r.c.seq.desc()).limit(1)).scalar_one()
 
     def address(ref: str) -> str:
@@ -95,10 +98,6 @@ def _url(endpoint: str, **parts: str) -> str:
 
 def _with(response: Any, links: dict[str, str], revision: Any) -> Any:
     response.headers["Link"] = ", ".join(f'<{url}>; rel="{relation}"' for relation, url in links.items())
-    release = tables.release
-    released = sa.select(release.c.seq).where(
-        release.c.package_id == revision.package_id, release.c.seq == revision.seq
-    )
-    if not model.Session.execute(released).first():
+    if not revisions.release_names([(revision.package_id, revision.seq)]):
         response.headers["X-Robots-Tag"] = "noindex"
     return response

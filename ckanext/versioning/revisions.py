@@ -300,15 +300,22 @@ def as_dict(revision: Any, releases: list[str], *, parent_visible: bool) -> dict
     ``author`` is ``{id, name}`` or None where nobody is known. ``summary`` says what changed since the
     revision before (see `changes.Change`); None if that one is not visible.
     """
+    return {
+        **in_short(revision),
+        "message": revision.message,
+        "origin": revision.origin,
+        "changeset": revision.changeset,
+        "summary": revision.summary if parent_visible or revision.seq == 1 else None,
+        "releases": releases,
+    }
+
+
+def in_short(revision: Any) -> dict[str, Any]:
+    """Which revision it is, who made it, and when."""
     known = revision.author_id is not None or revision.author_name is not None
     return {
         "seq": revision.seq,
         "id": revision.id,
         "created": history.timestamp(revision.created),
         "author": {"id": revision.author_id, "name": revision.author_name} if known else None,
-        "message": revision.message,
-        "origin": revision.origin,
-        "changeset": revision.changeset,
-        "summary": revision.summary if parent_visible or revision.seq == 1 else None,
-        "releases": releases,
     }

@@ -15,6 +15,7 @@ from ckanext.versioning import (
     filestore,
     pages,
     pins,
+    preview_page,
     reading,
     relations,
     release_page,
@@ -29,9 +30,15 @@ from ckanext.versioning.withdrawal import Withdrawn
 blueprint = Blueprint("versioning", __name__)
 blueprint.add_url_rule("/dataset/<id>/versions", view_func=pages.versions)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>", view_func=pages.version)
+blueprint.add_url_rule("/dataset/<id>/v/<ref>/resource/<resource_id>", view_func=preview_page.resource)
+blueprint.add_url_rule(
+    "/dataset/<id>/v/<ref>/resource/<resource_id>/view/<view_id>", view_func=preview_page.preview
+)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/SHA256SUMS", view_func=version_files.checksums)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/zip", "zip", version_files.all_files)
 blueprint.add_url_rule("/dataset/<id>@<ref>", view_func=pages.at)
+for older in ("", "/<ref>", "/<ref>/<resource_id>"):
+    blueprint.add_url_rule(f"/dataset/<id>/show{older}", view_func=pages.older)
 blueprint.add_url_rule(
     "/dataset/<id>/v/<ref>/release", view_func=release_page.release, methods=["GET", "POST"]
 )
@@ -84,11 +91,13 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
         if state.file_oid not in read_permission.readable(context, asked.package.id, [state.file_oid]):
             return tk.abort(404, tk._("Resource not found"))
         response = send_object(asked.package.id, state.file_oid, name)
-        return relations.of_file(response, asked, revision, state, reading.address_name(name))
-    file = filestore.open_marked(resource_id, mark) if mark else None
-    if file is None or mark is None:
-        return tk.abort(404, tk._("What was behind this resource then was not kept."))
-    return object_response(tk.request.environ, file, f"{mark.mtime_ns:x}-{mark.size:x}", mark.size, name)
+    else:
+        file = filestore.open_marked(resource_id, mark) if mark else None
+        if file is None or mark is None:
+            return tk.abort(404, tk._("What was behind this resource then was not kept."))
+        etag = f"{mark.mtime_ns:x}-{mark.size:x}"
+        response = object_response(tk.request.environ, file, etag, mark.size, name)
+    return relations.of_file(response, asked, revision, state, reading.address_name(name))
 
 
 def _resource(context: Any, id: str, ref: str, resource_id: str) -> tuple[Asked, Any, Any] | None:
@@ -99,8 +108,8 @@ def _resource(context: Any, id: str, ref: str, resource_id: str) -> tuple[Asked,
     package = access.readable(context, id, "package_show", {"id": id})
     asked = Asked(package, access.viewer(context, package.id))
     revision = revisions.find(package.id, asked.who, ref)
-    if not entities.shown_resources(context, package.id, [resource_id]):
-        return None
     # PostgreSQL takes neither NUL nor half a surrogate pair, and no resource is called so.
     states = revisions.states(package.id, revision.seq, resource_id) if resource_id.isprintable() else []
-    return (asked, revision, states[0]) if states else None
+    if states and entities.shown_resources(context, package.id, [resource_id]):
+        return asked, revision, states[0]
+    return None

@@ -22,7 +22,8 @@ WHEN = datetime(2026, 5, 1, 12, 0, 2, tzinfo=timezone.utc)
 HOSTILE = [
     "../../etc/passwd", "..\\..\\boot.ini", "/etc/passwd", "C:\\x", "a:b.txt", "CON", "nul.csv", "a\nb.csv",
     "a\\b.csv", "\u202egpj.exe", "\0", "", ".", "..", ". .", ".htaccess", "x" * 300 + ".csv",
-    "é" * 150 + ".geojson",    "\ud800.csv", "-rf", "A.CSV", "a.csv", "a-2.csv", "SHA256SUMS", "sha256sums", "<b>.html", "\uff21.csv",
+    "é" * 150 + ".geojson", "\ud800.csv", "-rf", "A.CSV", "a.csv", "a-2.csv", "SHA256SUMS", "sha256sums",
+    "<b>.html", "\uff21.csv",
 ]  # fmt: skip
 
 
