@@ -17,6 +17,8 @@ from ckan import model
 USER = "ckanext.versioning.user"
 #: In `Session.info`: what the actions that run, or one that others commit, give to what is recorded.
 _SAYING, _SAID = "ckanext.versioning.saying", "ckanext.versioning.said"
+#: In `Session.info`: numbers of the revisions that were recorded, by dataset, while somebody is `watching`.
+_RECORDED = "ckanext.versioning.recorded"
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,25 @@ def saying(message: str | None, origin: str | None = None, *, deferred: bool = F
         info[_SAYING] = outer
 
 
+@contextmanager
+def watching() -> Iterator[dict[str, int]]:
+    """Gives what is recorded in this block: dataset → number of its newest revision."""
+    info = model.Session().info
+    recorded: dict[str, int] = {}
+    info[_RECORDED] = recorded
+    try:
+        yield recorded
+    finally:
+        info.pop(_RECORDED, None)
+
+
+def tell(session: Any, package_id: str, seq: int | None) -> None:
+    """Let those who are `watching` know what was recorded."""
+    recorded = session.info.get(_RECORDED)
+    if recorded is not None and seq is not None:
+        recorded[package_id] = seq
+
+
 def forget(session: Any) -> None:
     """The transaction has ended. An open block goes on: CKAN 2.11 commits in the middle of some actions."""
     session.info.pop(USER, None)
@@ -109,7 +130,7 @@ def current(session: Any) -> Actor:
     return Actor(
         noted.id if noted else None,
         noted.display_name if noted else None,
-        said.origin or _origin(),
+        said.origin or origin(),
         said.message,
         changeset_name(),
         said.changesets,
@@ -121,7 +142,8 @@ def _requester() -> Any:
     return user if user and user.is_authenticated else None
 
 
-def _origin() -> str:
+def origin() -> str:
+    """By which way in somebody acts now: ``web``, ``api``, ``job`` or ``cli``."""
     if rq.get_current_job() is not None:
         return "job"
     if not flask.has_request_context():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import ckantoolkit as tk
 import sqlalchemy as sa
 from ckan import model
 
@@ -41,6 +43,13 @@ def take() -> str | None:
     info = model.Session().info
     base, info[_BASE] = info.get(_BASE), None
     return base
+
+
+def check_for(context: Any, package: Any, base: str) -> None:
+    """`check` for the user of *context*, if they may update the dataset. *package* is None for no dataset."""
+    if package is not None:  # core says what is wrong otherwise
+        tk.check_access("package_update", tk.fresh_context(context), {"id": package.id})
+        check(package.id, base)
 
 
 def check(package_id: str, base: str) -> None:

@@ -106,6 +106,16 @@ class ReleaseNotFound(VersioningError):
         self.name = name
 
 
+class MessageRequired(VersioningError):
+    """A change without a message, where the site or the organisation asks for one."""
+
+    def __init__(self):
+        super().__init__(
+            "Say in a few words what has changed: whoever reads the list of versions needs it. "
+            "Nothing was saved."
+        )
+
+
 class NotCurrent(VersioningError):
     """Somebody tries to save what `package_show` or `resource_show` gave for an old revision."""
 

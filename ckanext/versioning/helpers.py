@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ckantoolkit as tk
 
-from ckanext.versioning import recording
+from ckanext.versioning import messages, recording
 
-__all__ = ["versioning_tells_of_missing_tables"]
+__all__ = ["versioning_form", "versioning_tells_of_missing_tables"]
+
+
+def versioning_form(dataset: str) -> dict[str, Any]:
+    """`messages.form`, for the dataset that a form is about."""
+    return messages.form(dataset)
 
 
 def versioning_tells_of_missing_tables() -> bool:

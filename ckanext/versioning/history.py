@@ -76,7 +76,7 @@ def _resource_record(resource: Mapping[str, Any]) -> dict[str, Any]:
 
 def resource_json(resource: Mapping[str, Any]) -> bytes:
     """What a resource adds to the RFC 8785 JSON of a `body_record`; it is the same in every revision."""
-    return rfc8785.dumps(_resource_record(resource))
+    return _JSON.encode(_resource_record(resource)).encode()
 
 
 def body_sha(salt: bytes, dataset_sha: str, resources: Iterable[bytes]) -> str:
@@ -84,7 +84,7 @@ def body_sha(salt: bytes, dataset_sha: str, resources: Iterable[bytes]) -> str:
 
     Whoever walks through many revisions so writes each resource once, not once for each revision.
     """
-    parts = (rfc8785.dumps(dataset_sha), b",".join(resources))
+    parts = (_JSON.encode(dataset_sha).encode(), b",".join(resources))
     return salted_sha(salt, b'{"dataset":%b,"resources":[%b]}' % parts)
 
 

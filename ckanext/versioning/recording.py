@@ -169,7 +169,7 @@ def _record_pending(session: Any) -> None:
         return
     for package_id in sorted(pending):  # the same order everywhere: no two savers wait for each other
         try:
-            record(session, package_id)
+            actor.tell(session, package_id, record(session, package_id))
         except tk.ValidationError:  # which says itself what is wrong with the request
             raise
         except Exception:

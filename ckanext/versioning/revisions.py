@@ -261,6 +261,14 @@ def states(package_id: str, seq: int, resource_id: str | None = None) -> list[An
     )
 
 
+def changed_files(package_id: str, seq: int) -> set[str]:
+    """Ids of the resources that came, or got another file, in the revision."""
+    r = tables.revision
+    summary = sa.select(r.c.summary).where(r.c.package_id == package_id, r.c.seq == seq)
+    changed = model.Session.execute(summary).scalar_one()["resources"]
+    return {*changed["added"], *changed["bytes"]}
+
+
 def holders(package_id: str, who: Viewer, oids: Collection[str]) -> list[tuple[str, str]]:
     """``(oid, resource id)`` of each resource that has one of *oids* in a revision that *who* may see."""
     r, s, c = tables.revision, tables.resource_state, tables.classic_file

@@ -58,10 +58,9 @@ def dataset_release_delete(context: Context, data_dict: dict[str, Any]) -> AuthR
         return authz.is_authorized(
             "organization_update", tk.fresh_context(context), {"id": package.owner_org}
         )
-    may_update = _like("package_update", context, data_dict["dataset"])
-    user = context.get("auth_user_obj") or model.User.get(context["user"])
-    if not may_update["success"] or (package and user and package.creator_user_id == user.id):
-        return may_update
+    user: Any = context.get("auth_user_obj") or model.User.get(context.get("user"))
+    if package is not None and user and package.creator_user_id == user.id:
+        return _like("package_update", context, package.id)
     return {"success": False, "msg": tk._("Only who created this dataset may delete its releases.")}
 
 

@@ -31,6 +31,8 @@ def as_ckan_errors(function: Callable[P, T]) -> Callable[P, T]:
             errors.ReleaseRenamed,
         ) as error:
             raise tk.ValidationError({"name": [str(error)]}) from error
+        except errors.MessageRequired as error:
+            raise tk.ValidationError({"version_message": [str(error)]}) from error
         except (errors.InvalidRef, errors.AmbiguousRef, errors.NotCurrent) as error:
             raise tk.ValidationError({"revision_ref": [str(error)]}) from error
         except errors.NotNewest as error:

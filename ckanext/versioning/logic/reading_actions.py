@@ -14,6 +14,7 @@ from ckanext.versioning.logic import schema
 from ckanext.versioning.logic.errors import as_ckan_errors
 from ckanext.versioning.logic.validation import validated
 from ckanext.versioning.revisions import Only
+from ckanext.versioning.withdrawal import Withdrawn
 
 
 @tk.side_effect_free
@@ -203,6 +204,10 @@ def _resource_then(context: Any, package_id: str, resource_id: str, ref: str) ->
             # Another plugin may have closed a single resource of a dataset that can be read.
             tk.check_access("resource_show", tk.fresh_context(context), {"id": resource_id})
         found = revisions.find(package_id, access.viewer(context, package_id), ref)
+    except Withdrawn as gone:
+        if revisions.states(package_id, gone.seq, resource_id):
+            raise
+        return None
     except (tk.ObjectNotFound, tk.NotAuthorized, errors.RevisionNotFound):
         return None
     return reading.show_resource(context, package, found, resource_id, ref)

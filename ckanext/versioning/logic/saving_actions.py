@@ -1,4 +1,4 @@
-"""Actions that save a dataset: the way back, and core's, which take a message and a base."""
+"""Actions that save a dataset: the way back, and core's with what they take besides."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from ckan.types import Context
 
 from ckanext.versioning import (
     access,
+    activities,
     actor,
     base_revision,
+    clearing,
+    loading,
     reading,
     reverting,
     revisions,
     taking_in,
 )
-from ckanext.versioning.logic import schema
+from ckanext.versioning.logic import saving, schema
 from ckanext.versioning.logic.errors import as_ckan_errors
 from ckanext.versioning.logic.validation import validated
 
@@ -63,89 +66,101 @@ def dataset_revert(context: Context, data_dict: dict[str, Any]) -> dict[str, Any
     then = reading.editable(editing, package, revision)
     wanted = reverting.reverted(now, then, given.get("parts"), kept)
     places = reading.take_ids_used_elsewhere(package.id, wanted["resources"])
-    with actor.saying(given.get("version_message") or f"Revert to r{revision.seq}", "revert"):
+    message = given.get("version_message") or f"Revert to r{revision.seq}"
+    with actor.saying(message, "revert"), actor.watching() as recorded:
         saved = tk.get_action("package_update")(tk.fresh_context(context), wanted)
+    if package.id in recorded:
+        _after_revert(context, package, revision.seq, saved, recorded[package.id])
     return {**saved, "new_resource_ids": {old: saved["resources"][place]["id"] for place, old in places}}
+
+
+def _after_revert(context: Context, package: Any, seq: int, saved: dict[str, Any], made: int) -> None:
+    """What others are told of it; that cannot undo it any more. *made* is the number of the new revision."""
+    actor.note(context)
+    activities.reverted(context, package, seq)
+    model.repo.commit()
+    changed = revisions.changed_files(package.id, made)
+    loading.submit(context, [resource for resource in saved["resources"] if resource["id"] in changed])
 
 
 @tk.chained_action
 def package_update(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-    """Core's, with ``version_message`` and ``base_revision``.
+    """Core's, with what it takes besides.
 
-    Both are also parameters of ``package_patch``, ``package_revise`` (in ``update``), ``resource_create``,
-    ``resource_update``, ``resource_patch`` and ``resource_delete``; ``package_create`` has the message only.
-    Neither becomes a part of the dataset. All of them refuse to save what ``package_show`` or
-    ``resource_show`` gave for an old revision.
+    This and the other actions named below refuse to save what ``package_show`` or ``resource_show`` gave for
+    an old revision.
+
+    These are also parameters of ``package_patch``, ``package_revise`` (in ``update``), ``resource_create``,
+    ``resource_update``, ``resource_patch`` and ``resource_delete``; ``package_create`` has all but the base.
+    They become no part of the dataset.
 
     :param version_message: what is to be said about the revision that this makes, up to 1000 characters
-        (optional)
+        (optional; required for changes where the site or the organisation asks for it)
     :type version_message: string
+    :param version_release: release the revision that this makes; if it changes nothing, the newest one
+        (optional, default: false)
+    :type version_release: bool
+    :param version_release_name: name of the release (optional, default: as ``dataset_release_next`` proposes)
+    :type version_release_name: string
     :param base_revision: the revision that this change was made from, by its id or as in ``r17``: the save is
-        refused if the dataset has a newer one. Of several who save at once from one base, exactly one succeeds
-        (optional)
+        refused if the dataset has a newer one. Of several who save at once from one base, exactly one
+        succeeds (optional)
     :type base_revision: string
 
-    :raises ValidationError: it is such a dict; the message is not text, or too long; or the dataset has changed
-        since. Then the error (status 409) has ``base_revision`` with the reason and what to do, and ``head``:
-        ``seq``, ``id``, ``author`` and ``created`` of the newest revision, as in ``dataset_revision_list``.
-        Nothing was changed.
+    :raises ValidationError: it is such a dict; the message is missing, not text, or too long; the name is
+        taken or not allowed, or there is no number for the next one; the request's header
+        ``X-CKAN-Changeset`` is no name; or the dataset has changed since. Then the error (status 409) has
+        ``base_revision`` with the reason and what to do, and ``head``: ``seq``, ``id``, ``author`` and
+        ``created`` of the newest revision, as in ``dataset_revision_list``. Nothing was saved. Only if
+        somebody else takes the name in the same moment, the dataset is saved and not released, and the error
+        says so.
     """
+    name_or_id: Any = data_dict.get("id") or data_dict.get("name")
     if base := base_revision.take():
         # Given to an action on a resource, which would look into an error of CKAN's for its own fields.
-        _check_base(context, data_dict, base)
-    return _package_update(original_action, context, data_dict)
+        base_revision.check_for(context, model.Package.get(name_or_id), base)
+    return _package_update(original_action, context, data_dict, lambda: model.Package.get(name_or_id))
 
 
 @as_ckan_errors
-def _package_update(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-    rest, given = _ours(data_dict)
-    if base := given.get("base_revision"):
-        _check_base(context, rest, base)
-    return _with_message(original_action, context, rest, given)
+def _package_update(original_action: Any, context: Context, data_dict: dict[str, Any], dataset: Any) -> Any:
+    given = clearing.without_removal(data_dict)
+    return saving.save(original_action, context, given, dataset, compare=True)
 
 
-def _check_base(context: Context, data_dict: dict[str, Any], base: str) -> None:
-    package = model.Package.get(data_dict.get("id") or data_dict.get("name"))
-    if package is not None:  # core says what is wrong otherwise
-        tk.check_access("package_update", tk.fresh_context(context), {"id": package.id})
-        base_revision.check(package.id, base)
+@tk.chained_action
+@as_ckan_errors
+def package_create(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
+    """Core's, with the same parameters as ``package_update``."""
+    return saving.save(original_action, context, data_dict, lambda: None)
 
 
-def _ours(data_dict: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """*data_dict* as core is to see it, and what it has for us."""
-    data_dict = reading.for_saving(data_dict)
-    actor.changeset_name()  # what is wrong with it should be said before anything is done
-    actor.note(context)
-    accepted = schema.saving()
-    if not accepted.keys() & data_dict.keys():
-        return data_dict, {}
-    # A copy: core would keep ours as extras of a resource, and a form that is shown again must not lose them.
-    rest = {key: value for key, value in data_dict.items() if key not in accepted}
-    return rest, validated(accepted, {key: data_dict[key] for key in accepted if key in data_dict})
+@tk.chained_action
+@as_ckan_errors
+def resource_create(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
+    """Core's, with the same parameters as ``package_update``."""
+    package_id: Any = data_dict.get("package_id")
+    # CKAN 2.11 looks for what it is to remove here already.
+    given = clearing.without_removal(data_dict)
+    return saving.save(original_action, context, given, lambda: model.Package.get(package_id), resource=True)
 
 
-def _with_message(original_action: Any, context: Context, rest: Any, given: dict[str, Any]) -> Any:
-    if not given:
-        return original_action(context, rest)
-    with actor.saying(given.get("version_message"), deferred=bool(context.get("defer_commit"))):
-        return original_action(context, rest)
-
-
-def _taking_ours(name: str) -> Any:
+def _of_a_resource(name: str, *, removes: bool = False) -> Any:
     @tk.chained_action
     @as_ckan_errors
     def action(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-        rest, given = _ours(data_dict)
-        with base_revision.meant_for(given.get("base_revision")):
-            return _with_message(original_action, context, rest, given)
+        id: Any = data_dict.get("id")
+        resource = model.Resource.get(id)
+        package_id = resource and resource.package_id
+        return saving.save(
+            original_action, context, data_dict, lambda: model.Package.get(package_id), resource=removes
+        )
 
     action.__name__ = name
-    action.__doc__ = f"Core's {name}, with what ``package_update`` says."
+    action.__doc__ = f"Core's {name}, with the same parameters as ``package_update``."
     return action
 
 
-package_create = _taking_ours("package_create")
-resource_create = _taking_ours("resource_create")
-resource_delete = _taking_ours("resource_delete")
-resource_patch = _taking_ours("resource_patch")
-resource_update = _taking_ours("resource_update")
+resource_delete = _of_a_resource("resource_delete", removes=True)
+resource_patch = _of_a_resource("resource_patch")
+resource_update = _of_a_resource("resource_update")

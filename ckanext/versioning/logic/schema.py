@@ -113,12 +113,20 @@ def dataset_revert() -> dict[str, Any]:
         "dataset": [tk.get_validator("not_missing"), _text],
         "revision_ref": [tk.get_validator("not_missing"), _text],
         "parts": [tk.get_validator("ignore_missing"), _names],
-        **saving(),
+        **_about_a_save(),
     }
 
 
 def saving() -> dict[str, Any]:
-    """What every action that saves a dataset accepts besides."""
+    """What core's actions that save take besides."""
+    return {
+        **_about_a_save(),
+        "version_release": [tk.get_validator("ignore_missing"), tk.get_validator("boolean_validator")],
+        "version_release_name": [tk.get_validator("ignore_empty"), _text],
+    }
+
+
+def _about_a_save() -> dict[str, Any]:
     return {
         "version_message": [tk.get_validator("ignore_empty"), _short(MAX_MESSAGE)],
         "base_revision": [tk.get_validator("ignore_empty"), _base],
