@@ -177,7 +177,7 @@ def test_an_editor_goes_back_to_a_version(visitor: Page, people: tuple[Person, P
     assert shown["resources"][0]["sha256"] == hashlib.sha256(FIRST).hexdigest()
 
 
-@pytest.mark.parametrize("address", ["/versions", "/v/v1", "/v/head", "/v/head/release", "/v/v1/revert"])
+@pytest.mark.parametrize("address", ["/versions", "/v/v1", "/v/head", "/v/head/release", "/v/v1/release/edit", "/v/v1/revert"])
 @pytest.mark.parametrize("width", [1280, 360])
 def test_nothing_keeps_anybody_out(visitor: Page, dataset: Published, address: str, width: int):
     log_in(visitor, dataset.editor)
