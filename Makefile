@@ -81,7 +81,7 @@ tests: browser services ## pytest with coverage
 proof: services ## fault, race and fuzz tests with their full counts, some minutes; writes docs/proof
 	@$(call stage,proof,$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --proof $(TESTS),the summary above names the tests)
 
-bench: services ## how long ours takes beside a peer, two minutes per figure; writes docs/bench
+bench: services ## how long ours takes beside a peer, some minutes per figure; writes docs/bench
 	@$(BIN)/python -m bench $(FIGURE)
 
 format: install ## repair what ruff can repair, lay the files out

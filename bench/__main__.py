@@ -42,7 +42,7 @@ def run(name: str, figure: Figure, settings: Settings, seed: int) -> None:
         "ours": figure.ours,
         "peer": figure.peer,
         "control": figure.control,
-        "goal": f"ratio of medians at most {figure.goal:g}",
+        "goal": str(figure.goal),
         "commit": circumstances.commit(),
         "ckan": circumstances.ckan_version(),
         "machine": circumstances.machine(settings),

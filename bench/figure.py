@@ -1,4 +1,4 @@
-"""What a figure is: contenders that do the same work, timed in turn, and how their times are summed up.
+"""What a figure is: contenders that do the same work, measured in turn, and how that is summed up.
 
 Pure: no CKAN, no files.
 """
@@ -6,7 +6,6 @@ Pure: no CKAN, no files.
 from __future__ import annotations
 
 import random
-import statistics
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -18,35 +17,50 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Case:
-    """One line of a figure: for each contender its seconds, in the order of the rounds.
+    """One line of a figure: for each contender what was measured, in the order of the rounds.
 
-    ``counts`` are further numbers about each contender, each with a name that becomes a column.
+    ``values`` are seconds, or what else the figure's unit says. ``counts`` are further numbers about each
+    contender, each with a name that becomes a column.
     """
 
     name: str
-    seconds: Mapping[str, list[float]]
+    values: Mapping[str, list[float]]
     counts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
+class Goal:
+    """Ours at its percentile *percent* is at most *limit*: times the peer's there, or in *unit* if given."""
+
+    limit: float
+    percent: float = 50
+    unit: str | None = None
+
+    def __str__(self) -> str:
+        name = "median" if self.percent == 50 else f"p{self.percent:g}"
+        return f"{name} at most {self.limit:g} " + (self.unit or "times the peer's")
+
+
+@dataclass(frozen=True)
 class Figure:
-    """``measure`` times ``ours`` and ``peer``, and perhaps more contenders, in each of its cases.
+    """``measure`` measures ``ours`` and ``peer``, and perhaps more contenders, in each of its cases.
 
     ``control`` is a contender that does exactly what ``peer`` does: how far its ratio is from 1 tells what
-    the measurement itself is worth. ``goal`` is the highest ratio of ours to the peer that is good enough.
+    the measurement itself is worth. ``goal`` is what is good enough. ``unit``: milliseconds or bytes.
     """
 
     what: str
     ours: str
     peer: str
-    goal: float
+    goal: Goal
     measure: Callable[[random.Random], Iterator[Case]]
     control: str | None = None
+    unit: str = "ms"
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of two medians, with the bounds of its 95 % interval."""
+    """A ratio of two medians, or of other percentiles, with the bounds of its 95 % interval."""
 
     value: float
     low: float
@@ -80,8 +94,8 @@ def percentile(values: list[float], percent: float) -> float:
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
 
 
-def ratio(ours: list[float], peer: list[float], chance: random.Random) -> Ratio:
-    """Median of *ours* to median of *peer*, which are from the same rounds.
+def ratio(ours: list[float], peer: list[float], chance: random.Random, percent: float = 50) -> Ratio:
+    """The percentile of *ours* to that of *peer*; both are from the same rounds.
 
     The interval is a bootstrap over rounds: a slow moment that met both counts for both.
     """
@@ -89,6 +103,8 @@ def ratio(ours: list[float], peer: list[float], chance: random.Random) -> Ratio:
     drawn = []
     for _ in range(RESAMPLES):
         sample = chance.choices(rounds, k=len(rounds))
-        drawn.append(statistics.median(o for o, _ in sample) / statistics.median(p for _, p in sample))
-    value = statistics.median(ours) / statistics.median(peer)
+        drawn.append(
+            percentile([o for o, _ in sample], percent) / percentile([p for _, p in sample], percent)
+        )
+    value = percentile(ours, percent) / percentile(peer, percent)
     return Ratio(value, percentile(drawn, 2.5), percentile(drawn, 97.5))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import statistics
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,26 +12,29 @@ from typing import Any
 from bench.figure import Case, Figure, percentile, ratio
 
 HEAD: tuple[str, ...] = ("", "", "min", "median", "p95", "ratio", "95 % interval")
+TIMES = ("min", "median", "p95")
 
 
 def summed_up(case: Case, figure: Figure, chance: random.Random) -> dict[str, Any]:
-    """The case as it is kept: milliseconds, and ratios to the peer."""
-    peer = case.seconds[figure.peer]
+    """The case as it is kept: milliseconds or bytes, and ratios to the peer."""
+    goal, scale = figure.goal, 1000 if figure.unit == "ms" else 1
+    peer = case.values[figure.peer]
     contenders = {}
-    for name, seconds in case.seconds.items():
-        contenders[name] = {
-            "rounds": len(seconds),
-            "min ms": _ms(min(seconds)),
-            "median ms": _ms(statistics.median(seconds)),
-            "p95 ms": _ms(percentile(seconds, 95)),
+    for name, values in case.values.items():
+        found = (min(values), percentile(values, 50), percentile(values, 95))
+        contenders[name] = {"rounds": len(values)} | {
+            f"{key} {figure.unit}": round(value * scale, 2) for key, value in zip(TIMES, found, strict=True)
         }
         if name != figure.peer:
-            found = asdict(ratio(seconds, peer, chance))
+            found = asdict(ratio(values, peer, chance, goal.percent))
             contenders[name]["ratio"] = {bound: round(value, 3) for bound, value in found.items()}
         if name in case.counts:
             contenders[name]["counts"] = dict(case.counts[name])
-    reached = contenders[figure.ours]["ratio"]["value"] <= figure.goal
-    return {"case": case.name, "goal reached": reached, "contenders": contenders}
+    if goal.unit:
+        reached = percentile(case.values[figure.ours], goal.percent) * scale <= goal.limit
+    else:
+        reached = contenders[figure.ours]["ratio"]["value"] <= goal.limit
+    return {"case": case.name, "goal reached": reached, "unit": figure.unit, "contenders": contenders}
 
 
 def table(cases: list[dict[str, Any]]) -> str:
@@ -42,7 +44,8 @@ def table(cases: list[dict[str, Any]]) -> str:
     for case in cases:
         title = case["case"]
         for name, found in case["contenders"].items():
-            times = [f"{found[key]:.1f} ms" for key in ("min ms", "median ms", "p95 ms")]
+            unit = case["unit"]
+            times = [f"{found[f'{key} {unit}']:,.{unit == 'ms':d}f} {unit}" for key in TIMES]
             numbers = (f"{found['counts'][key]:g}" if "counts" in found else "" for key in counts)
             rows.append((title, name, *times, *_shown(found.get("ratio")), *numbers))
             title = ""
@@ -69,7 +72,3 @@ def _shown(found: Mapping[str, float] | None) -> tuple[str, str]:
     if found is None:
         return "1", ""
     return f"{found['value']:.3f}", f"{found['low']:.3f} to {found['high']:.3f}"
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 2)

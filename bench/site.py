@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -61,6 +62,23 @@ def running(settings: Settings, plugins: str) -> Iterator[Site]:
         ours.close()  # which ends the process
         process.join()
         box.claim.close()
+
+
+def serve() -> str:
+    """In the site: serve it over HTTP as well; the base URL."""
+    from flask import current_app
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Quiet(WSGIRequestHandler):
+        protocol_version = "HTTP/1.1"  # which keeps the connection open
+
+        def log(self, type: str, message: str, *rest: Any) -> None:
+            pass
+
+    app: Any = current_app
+    server = make_server("127.0.0.1", 0, app._get_current_object(), threaded=True, request_handler=Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}"
 
 
 def _serve(path: Path, connection: Connection) -> None:

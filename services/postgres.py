@@ -25,17 +25,17 @@ ADVICE = "run `make clean` (it deletes the demo's data) and then the command aga
 
 def prepare(settings: Settings, *, new_password: bool) -> Program:
     """Create the cluster at the first start; the program that serves it."""
-    binaries = _binaries()
-    user = _user()
-    cluster = _home(user) / "cluster"
+    programs = binaries()
+    account = user()
+    cluster = _home(account) / "cluster"
     if not cluster.exists():
-        _create(binaries, cluster, user)
+        _create(programs, cluster, account)
         new_password = True
     else:
-        _check_version(binaries, cluster)
+        _check_version(programs, cluster)
     _forget_stale_lock(cluster)
     if new_password:
-        _set_password(binaries, cluster, user, settings.password)
+        _set_password(programs, cluster, account, settings.password)
     options = {
         "port": str(settings.ports["postgres"]),
         "listen_addresses": HOST,
@@ -44,10 +44,10 @@ def prepare(settings: Settings, *, new_password: bool) -> Program:
         "max_connections": "200",
         "log_line_prefix": "%m %d ",
     }
-    command = [str(binaries / "postgres"), "-D", str(cluster)]
+    command = [str(programs / "postgres"), "-D", str(cluster)]
     command += [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     # INT is the "fast" shutdown: clients are disconnected, nothing is lost.
-    return Program("postgres", command, cluster, user=user, stop_signal="INT", stop_seconds=30)
+    return Program("postgres", command, cluster, user=account, stop_signal="INT", stop_seconds=30)
 
 
 def answers(settings: Settings) -> bool:
@@ -67,7 +67,7 @@ def remove() -> None:
         shutil.rmtree(outside)
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     """Debian has the server in a directory per major version, not in PATH; elsewhere it is beside initdb."""
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
     if versions:
@@ -78,7 +78,8 @@ def _binaries() -> Path:
     return Path(initdb).resolve().parent
 
 
-def _user() -> str | None:
+def user() -> str | None:
+    """The account that runs it; None: the caller's own."""
     if os.geteuid() != 0:
         return None
     try:

@@ -20,9 +20,6 @@ from ckanext.versioning.withdrawal import Withdrawn
 from tests.portal import Portal, oid_of, pointer
 
 STATES = ("public", "private", "draft", "deleted")
-#: Datasets whose old revision, with a file of its own, was written when other people could read them: private
-#: and public now; public and private now; private in the stranger's organisation, and public in this one now.
-HISTORIES = ("published", "withheld", "moved")
 #: Users by what they are in the dataset's organisation; a "stranger" is an editor of another one.
 ROLES = ("anonymous", "reader", "stranger", "member", "editor", "admin", "sysadmin")
 
@@ -38,8 +35,9 @@ WRITE: Whom = dict.fromkeys(STATES, WRITERS)
 #: Files of a deleted dataset are nobody's to move until it is restored.
 READ_FILES: Whom = {**READ, "deleted": frozenset()}
 WRITE_FILES: Whom = {**WRITE, "deleted": frozenset()}
-#: An old revision, which nobody has released. (Members of the organisation that a dataset has now see what
-#: they could read then.)
+#: An old revision that nobody has released, and its file, in datasets that other people could read then:
+#: "published" was private and is public now, "withheld" was public and is private now, and "moved" was
+#: private in the stranger's organisation and is public in this one.
 READ_OLD: Whom = {
     "deleted": INSIDERS,
     "published": INSIDERS,
@@ -47,8 +45,6 @@ READ_OLD: Whom = {
     "moved": WRITERS | {"stranger"},
 }
 READ_OLD_FILES: Whom = {**READ_OLD, "deleted": frozenset()}
-#: The same where the site keeps unreleased history for those who may update the dataset.
-READ_OLD_AS_EDITOR: Whom = dict.fromkeys(HISTORIES, WRITERS)
 #: Who may read the dataset as it is now.
 READ_NOW: Whom = {**READ, "published": EVERYBODY, "withheld": INSIDERS, "moved": EVERYBODY}
 ALWAYS: Whom = dict.fromkeys(STATES, EVERYBODY)
@@ -216,10 +212,22 @@ TABLE = [
         READ,
         case="an old version",
     ),
+    Row("package_show_release", lambda dataset: {"dataset": dataset["id"]}, READ, case="without a release"),
+    Row(
+        "package_show_release",
+        lambda dataset: {"dataset": dataset["id"], "release": _release_of(dataset)["release"]},
+        READ,
+    ),
+    Row(
+        "resource_show_release",
+        lambda dataset: {"id": dataset["resources"][0]["id"], "release_id": _release_of(dataset)["release"]},
+        READ,
+    ),
+    Row("revision_changes_since", lambda dataset: {"limit": 1}, ALWAYS),
     Row("package_show", lambda dataset: {"id": f"{dataset['name']}@r1"}, READ, case="name@ref"),
     Row(
         "resource_show",
-        lambda dataset: {"id": dataset["resources"][0]["id"], "revision_ref": "r1"},
+        lambda dataset: {"id": dataset["resources"][0]["id"], "revision_ref": "head"},
         READ,
         case="an old version",
     ),
@@ -242,6 +250,13 @@ TABLE = [
     Row(
         "package_show",
         lambda dataset: {"id": dataset["id"], "revision_ref": "r2"},
+        READ_OLD,
+        readers_are_told=NOT_FOUND,
+        case="as of an old revision",
+    ),
+    Row(
+        "resource_show",
+        lambda dataset: {"id": dataset["resources"][0]["id"], "revision_ref": "r2"},
         READ_OLD,
         readers_are_told=NOT_FOUND,
         case="as of an old revision",

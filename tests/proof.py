@@ -10,10 +10,10 @@
     @given(st.text())
     def test_something_else(text): ...
 
-Each number is a pair: small, full. With ``--proof`` only such tests run, with their full counts, and each
-writes ``docs/proof/<test>.json``; what it notes with pytest's `record_property` is in there, too. The seed in
-that file makes ``--proof-seed`` draw the same numbers again (moments at which a process is killed are
-still the machine's).
+Each number is a pair: small, full. A test with a small count of 0 runs in `make proof` only. With
+``--proof`` only such tests run, with their full counts, and each writes ``docs/proof/<test>.json``; what it
+notes with pytest's `record_property` is in there, too. The seed in that file makes ``--proof-seed`` draw
+the same numbers again (moments at which a process is killed are still the machine's).
 """
 
 from __future__ import annotations
@@ -85,8 +85,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if EXAMPLES in _counts(item):
             _prepare_hypothesis(item)
     if config.option.proof:
-        config.hook.pytest_deselected(items=[item for item in items if item not in marked])
-        items[:] = marked
+        chosen = marked
+    else:
+        chosen = [item for item in items if item not in marked or all(_counts(item).values())]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,7 +8,6 @@ connection; the site serves from a process of its own.
 from __future__ import annotations
 
 import random
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from typing import Any
 import requests
 
 from bench import site
-from bench.figure import Case, Contender, Figure, in_turn
+from bench.figure import Case, Contender, Figure, Goal, in_turn
 from services.settings import Settings
 
 #: Number of scopes → rounds.
@@ -88,15 +87,7 @@ def make_key() -> None:
 def serve() -> str:
     """Serve this site over HTTP and count its SQL statements; the base URL."""
     from ckan import logic, model
-    from flask import current_app
     from sqlalchemy import event
-    from werkzeug.serving import WSGIRequestHandler, make_server
-
-    class Quiet(WSGIRequestHandler):
-        protocol_version = "HTTP/1.1"  # which keeps the connection open
-
-        def log(self, type: str, message: str, *rest: Any) -> None:
-            pass
 
     def count(*rest: Any) -> None:
         global _statements
@@ -105,10 +96,7 @@ def serve() -> str:
     logic.get_action("authz_authorize")  # builds the table of actions
     logic._actions["bench_check_and_sign"] = peer
     event.listen(model.meta.engine, "before_cursor_execute", count)
-    app: Any = current_app
-    server = make_server("127.0.0.1", 0, app._get_current_object(), threaded=True, request_handler=Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return f"http://127.0.0.1:{server.server_port}"
+    return site.serve()
 
 
 def statements() -> int:
@@ -165,6 +153,6 @@ FIGURE = Figure(
     ours=OURS,
     peer=PEER,
     control=CONTROL,
-    goal=1.5,
+    goal=Goal(1.5),
     measure=measure,
 )

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from bench import site
-from bench.figure import Case, Figure, in_turn
+from bench.figure import Case, Figure, Goal, in_turn
 from bench.site import Site
 from services.settings import Settings
 
@@ -90,6 +90,6 @@ FIGURE = Figure(
     ours="with versioning",
     peer="without",
     control="without again",
-    goal=1.10,
+    goal=Goal(1.10),
     measure=measure,
 )

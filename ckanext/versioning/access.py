@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ckantoolkit as tk
-from ckan import model
+from ckan import authz, model
 from ckan.lib.plugins import get_permission_labels
 
 from ckanext.versioning import config
@@ -15,7 +15,7 @@ from ckanext.versioning.withdrawal import withdrawn
 
 @dataclass(frozen=True)
 class Viewer:
-    """``labels`` are the caller's permission labels; None: may update the dataset, sees all of it.
+    """``labels`` are the caller's permission labels; None: may update the dataset, and sees all of it.
 
     Without ``unreleased``, only the newest of the revisions that nobody has released can be theirs to see.
     """
@@ -59,3 +59,11 @@ def viewer(context: Any, package_id: str) -> Viewer:
 def _labels(checked: Any) -> tuple[str, ...]:
     """Permission labels of the user of a context that a check has been made with."""
     return tuple(get_permission_labels().get_user_dataset_labels(checked.get("auth_user_obj")))
+
+
+def searcher(context: Any) -> Viewer:
+    """What the caller may find across all datasets: by permission labels, as in `package_search`."""
+    user = context.get("user")
+    if context.get("ignore_auth") or (user and authz.is_sysadmin(user)):
+        return Viewer(None)
+    return Viewer(_labels(context), unreleased=config.readers_see_unreleased())

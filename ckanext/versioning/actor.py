@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ckantoolkit as tk
@@ -14,8 +15,10 @@ from ckan import model
 
 #: In `Session.info`: the user of the action that runs, left by our hooks.
 USER = "ckanext.versioning.user"
-#: In `Session.info`: message and origin, given by the actions that run, or by one that others commit.
+#: In `Session.info`: what the actions that run, or one that others commit, give to what is recorded.
 _SAYING, _SAID = "ckanext.versioning.saying", "ckanext.versioning.said"
+#: In `Session.info`: numbers of the revisions that were recorded, by dataset, while somebody is `watching`.
+_RECORDED = "ckanext.versioning.recorded"
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,41 @@ class Actor:
     """``id`` and ``name`` (display name at the time) are None where no user is known.
 
     ``origin`` is ``web``, ``api``, ``job``, ``cli`` or ``revert``; for the state of a dataset before its
-    history began, ``baseline``. ``message`` is what they say about the change, None for nothing.
+    history began, ``baseline``. ``message`` is what they say about the change, None for nothing, and
+    ``changeset`` what they call the changeset it belongs to. ``changesets`` has, by dataset, the changesets
+    of what their action has recorded so far; whoever records adds to it.
     """
 
     id: str | None
     name: str | None
     origin: str
     message: str | None = None
+    changeset: str | None = None
+    changesets: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Said:
+    message: str | None
+    origin: str | None
+    changesets: dict[str, str]
+
+
+#: The request header by which a client says which saves belong together.
+HEADER = "X-CKAN-Changeset"
+_NAME = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+
+
+def changeset_name() -> str | None:
+    """What the request's header calls the changeset; None without such a header, or outside of a request.
+
+    Raises ValidationError for a value that is no name.
+    """
+    name = flask.request.headers.get(HEADER) if flask.has_request_context() else None
+    if name is not None and not _NAME.fullmatch(name):
+        problem = tk._("This is not 1 to 100 letters (A-Z), digits, or any of . _ : - and nothing was saved.")
+        raise tk.ValidationError({HEADER: [problem]})
+    return name
 
 
 def note(context: Any) -> None:
@@ -48,7 +79,8 @@ def saying(message: str | None, origin: str | None = None, *, deferred: bool = F
     """
     info = model.Session().info
     outer = info.get(_SAYING)
-    said = (message or (outer and outer[0]), origin or (outer and outer[1]))
+    around = outer or _Said(None, None, {})
+    said = _Said(message or around.message, origin or around.origin, around.changesets)
     info[_SAYING] = said
     try:
         yield
@@ -56,6 +88,25 @@ def saying(message: str | None, origin: str | None = None, *, deferred: bool = F
             info[_SAID] = said
     finally:
         info[_SAYING] = outer
+
+
+@contextmanager
+def watching() -> Iterator[dict[str, int]]:
+    """Gives what is recorded in this block: dataset → number of its newest revision."""
+    info = model.Session().info
+    recorded: dict[str, int] = {}
+    info[_RECORDED] = recorded
+    try:
+        yield recorded
+    finally:
+        info.pop(_RECORDED, None)
+
+
+def tell(session: Any, package_id: str, seq: int | None) -> None:
+    """Let those who are `watching` know what was recorded."""
+    recorded = session.info.get(_RECORDED)
+    if recorded is not None and seq is not None:
+        recorded[package_id] = seq
 
 
 def forget(session: Any) -> None:
@@ -75,9 +126,14 @@ def current(session: Any) -> Actor:
         noted = model.User.get(noted)
     elif not noted:
         noted = _requester()
-    message, origin = session.info.get(_SAYING) or session.info.get(_SAID) or (None, None)
+    said = session.info.get(_SAYING) or session.info.get(_SAID) or _Said(None, None, {})
     return Actor(
-        noted.id if noted else None, noted.display_name if noted else None, origin or _origin(), message
+        noted.id if noted else None,
+        noted.display_name if noted else None,
+        said.origin or origin(),
+        said.message,
+        changeset_name(),
+        said.changesets,
     )
 
 
@@ -86,7 +142,8 @@ def _requester() -> Any:
     return user if user and user.is_authenticated else None
 
 
-def _origin() -> str:
+def origin() -> str:
+    """By which way in somebody acts now: ``web``, ``api``, ``job`` or ``cli``."""
     if rq.get_current_job() is not None:
         return "job"
     if not flask.has_request_context():

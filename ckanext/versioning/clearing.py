@@ -28,22 +28,26 @@ def without_removal(data_dict: dict[str, Any]) -> dict[str, Any]:
         return data_dict
     stored = _stored([item["id"] for item in clearing if isinstance(item.get("id"), str)])
     cleared = [
-        _cleared(item) if any(item is c for c in clearing) and item.get("id") not in stored else item
+        _cleared(item, stored.get(item.get("id"))) if any(item is c for c in clearing) else item
         for item in found
     ]
     return {**cleared[0], "resources": cleared[1:]} if isinstance(given, list) else cleared[0]
 
 
-def _cleared(resource: Mapping[str, Any]) -> dict[str, Any]:
+def _cleared(resource: Mapping[str, Any], oid: str | None) -> dict[str, Any]:
+    """*oid* is the sha256 of the resource's file, if that is in the object store."""
     rest = {key: value for key, value in resource.items() if key != "clear_upload"}
     upload = rest.get("upload")
-    if rest.get("sha256") or (isinstance(upload, FileStorage) and upload):
+    if rest.get("sha256") not in (None, "", oid) or (isinstance(upload, FileStorage) and upload):
         return rest  # a new file takes the place of the old one
+    if oid:
+        rest.pop("size", None)  # of the file; external_storage wrote it
     return {**rest, "url_type": ""}
 
 
-def _stored(ids: list[str]) -> set[str]:
-    """Those resources whose file is in the object store; external_storage says what becomes of them."""
+def _stored(ids: list[str]) -> dict[str, str]:
+    """Resource id → sha256, for those whose file is in the object store, in whichever dataset they are."""
     columns: Any = (model.Resource.id, model.Resource.url_type, model.Resource.extras)
     rows = model.Session.query(*columns).filter(columns[0].in_(ids)) if ids else ()
-    return {row.id for row in rows if snapshot.stored_oid({**(row.extras or {}), "url_type": row.url_type})}
+    found = {row.id: snapshot.stored_oid({**(row.extras or {}), "url_type": row.url_type}) for row in rows}
+    return {id: oid for id, oid in found.items() if oid}

@@ -35,3 +35,8 @@ def zip_max_bytes() -> int:
 def preview_views() -> list[str]:
     """Types of views that show a file by its address alone."""
     return tk.config["ckanext.versioning.preview_views"]
+
+
+def require_message() -> bool:
+    """Must a change say what it is, in all organisations?"""
+    return bool(tk.config.get("ckanext.versioning.require_message"))

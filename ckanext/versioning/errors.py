@@ -6,6 +6,8 @@ CKAN's exceptions.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class VersioningError(Exception):
     """Root. ``str()`` is the sentence a user may read."""
@@ -104,6 +106,16 @@ class ReleaseNotFound(VersioningError):
         self.name = name
 
 
+class MessageRequired(VersioningError):
+    """A change without a message, where the site or the organisation asks for one."""
+
+    def __init__(self):
+        super().__init__(
+            "Say in a few words what has changed: whoever reads the list of versions needs it. "
+            "Nothing was saved."
+        )
+
+
 class NotCurrent(VersioningError):
     """Somebody tries to save what `package_show` or `resource_show` gave for an old revision."""
 
@@ -114,6 +126,31 @@ class NotCurrent(VersioningError):
             "read it without a ref and change that."
         )
         self.seq = seq
+
+
+class NotNewest(VersioningError):
+    """A save that is based on a revision after which somebody else has saved.
+
+    ``head`` is the newest revision (`revisions.in_short`), None if the dataset has no history.
+    """
+
+    def __init__(self, base: str, head: dict[str, Any] | None):
+        now = f"its newest revision is r{head['seq']}" if head else "it has no revision yet"
+        super().__init__(
+            f"This save is based on {base!r}, but the dataset has changed since: {now}. Nothing was saved. "
+            "Read the dataset again, make your change on what is there now, and save that with the new "
+            "base_revision."
+        )
+        self.base = base
+        self.head = head
+
+
+class InvalidCursor(VersioningError):
+    """A cursor of `revision_changes_since` from which nobody can go on."""
+
+    def __init__(self, reason: str):
+        super().__init__(f"{reason} Start again without a cursor: that gives everything from the beginning.")
+        self.reason = reason
 
 
 class UnknownPart(VersioningError):

@@ -13,14 +13,18 @@ erased together with its salt: the id still checks, and the hash that stays tell
 from __future__ import annotations
 
 import hashlib
+import json
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import rfc8785
-
 from ckanext.versioning.hashing import new_salt, salted_sha
+
+#: RFC 8785 for what is hashed here: text, null, integers within ±2⁵³, and objects whose keys are ASCII. (What
+#: it says about other numbers and keys, this does not do.)
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 #: Consecutive saves further apart than this are different changes …
 CHANGESET_GAP = timedelta(minutes=10)
@@ -47,14 +51,14 @@ class Seal:
 
 
 def seal(value: Any) -> Seal:
-    """Hash *value* (JSON; integers within ±2⁵³) under a new salt."""
+    """Hash *value* (text, null, or an object as `body_record` makes it) under a new salt."""
     salt = new_salt()
     return Seal(sealed_sha(salt, value), salt)
 
 
 def sealed_sha(salt: bytes, value: Any) -> str:
     """The hash that `seal` gave *value* under *salt*."""
-    return salted_sha(salt, rfc8785.dumps(value))
+    return salted_sha(salt, _JSON.encode(value).encode())
 
 
 def body_record(dataset_sha: str, resources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -72,7 +76,7 @@ def _resource_record(resource: Mapping[str, Any]) -> dict[str, Any]:
 
 def resource_json(resource: Mapping[str, Any]) -> bytes:
     """What a resource adds to the RFC 8785 JSON of a `body_record`; it is the same in every revision."""
-    return rfc8785.dumps(_resource_record(resource))
+    return _JSON.encode(_resource_record(resource)).encode()
 
 
 def body_sha(salt: bytes, dataset_sha: str, resources: Iterable[bytes]) -> str:
@@ -80,7 +84,7 @@ def body_sha(salt: bytes, dataset_sha: str, resources: Iterable[bytes]) -> str:
 
     Whoever walks through many revisions so writes each resource once, not once for each revision.
     """
-    parts = (rfc8785.dumps(dataset_sha), b",".join(resources))
+    parts = (_JSON.encode(dataset_sha).encode(), b",".join(resources))
     return salted_sha(salt, b'{"dataset":%b,"resources":[%b]}' % parts)
 
 
@@ -109,7 +113,7 @@ def revision_id(
         "author": author_sha,
         "message": message_sha,
     }
-    return hashlib.sha256(rfc8785.dumps(record)).hexdigest()
+    return hashlib.sha256(_JSON.encode(record).encode()).hexdigest()
 
 
 def recompute_id(row: Mapping[str, Any]) -> str:
@@ -130,26 +134,74 @@ class Save:
     """What decides whether a save goes on with an earlier one.
 
     ``labels`` are CKAN's permission labels: a line in the list stands for revisions that the same
-    people may read.
+    people may read. ``name`` is what the author calls the changeset, None for nothing.
     """
 
+    package_id: str
     author_id: str | None
     origin: str
     message: str | None
     labels: frozenset[str]
     created: datetime
+    name: str | None = None
 
 
-def continues_changeset(save: Save, head: Save, *, head_released: bool, opened: datetime) -> bool:
-    """Is *save* one more step of the changeset of *head*, the revision before it, begun at *opened*?
+@dataclass(frozen=True)
+class Last:
+    """The revision before a save: ``released`` under a name, or a ``draft``, a dataset still being made.
 
-    A message or a release closes a changeset: somebody has said that this state is worth a name.
+    ``changeset`` is the id of its changeset, ``first`` the ``seq`` and ``opened`` the time of the first
+    revision in that.
     """
-    return (
-        (save.author_id, save.origin, save.labels) == (head.author_id, head.origin, head.labels)
-        and save.message is None
-        and head.message is None
-        and not head_released
-        and save.created - head.created <= CHANGESET_GAP
-        and save.created - opened <= CHANGESET_WINDOW
+
+    save: Save
+    released: bool
+    draft: bool
+    changeset: str
+    first: int
+    opened: datetime
+
+
+def changeset(save: Save, seq: int, last: Last | None, *, same_action: bool = False) -> str:
+    """The id of the changeset to which *save*, as revision *seq*, belongs: that of *last*, or a new one.
+
+    A release closes a changeset: somebody has said that this state is worth a name. same_action: both
+    revisions were made by one call, which has committed in its middle.
+    """
+    if last and not last.released and (same_action or save.author_id == last.save.author_id):
+        same_readers = save.labels == last.save.labels
+        if (same_action and same_readers) or _continues(save, last, same_readers):
+            return last.changeset
+    return _named(save, seq) or str(uuid.uuid4())
+
+
+def _continues(save: Save, last: Last, same_readers: bool) -> bool:
+    if name := _named(save, last.first):
+        return same_readers and name == last.changeset
+    if _is_named(last.changeset) or (save.origin, None, None) != (
+        last.save.origin,
+        save.message,
+        last.save.message,
+    ):
+        return False
+    # Until it is published, and with that, a dataset is being made, however long it takes.
+    soon = (
+        save.created - last.save.created <= CHANGESET_GAP and save.created - last.opened <= CHANGESET_WINDOW
     )
+    return last.draft or (same_readers and soon)
+
+
+def _named(save: Save, first: int) -> str | None:
+    """The id of the changeset with the save's name that begins at revision *first*.
+
+    It is its author's own: nobody goes on with another's by giving its name. Whoever is not known has none.
+    """
+    if save.name is None or save.author_id is None:
+        return None
+    return str(
+        uuid.uuid5(uuid.NAMESPACE_OID, _JSON.encode([save.package_id, first, save.author_id, save.name]))
+    )
+
+
+def _is_named(changeset: str) -> bool:
+    return changeset[14:15] == "5"  # the version of an UUID

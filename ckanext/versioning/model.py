@@ -1,7 +1,7 @@
 """The tables that hold the history of all datasets.
 
 Rows are only added, but for `resource_state.to_seq`, which ends a state, `classic_file.oid`, which becomes
-known later, for what is said about a release, and for purging a dataset. Nothing refers to core's tables by
+known later, for releases, and for purging a dataset. Nothing refers to core's tables by
 foreign key: a dataset's history does not stand in the way of anything done to it.
 The tables are in CKAN's metadata, so that whatever empties or creates all of CKAN's tables does it to them.
 """

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 import ckantoolkit as tk
+from ckan import model
 from flask import make_response
 
 from ckanext.versioning import (
@@ -14,7 +15,6 @@ from ckanext.versioning import (
     pins,
     reading,
     relations,
-    revisions,
     snapshot,
     timeline,
     version_files,
@@ -80,7 +80,7 @@ def version(id: str, ref: str) -> Any:
         return tk.redirect_to("versioning.version", id=asked.package.name, ref=ref)
     revision = revision_of(asked, ref)
     old = as_it_was(asked, revision)
-    kept = pins.kept(revisions.states(asked.package.id, revision.seq))
+    kept = pins.kept(model.Session, asked.package.id, revision.seq)
     resources = [(resource, kind(resource, kept)) for resource in old["resources"]]
     page = rendered(
         asked,
@@ -114,6 +114,11 @@ def _files(resources: list[tuple[dict[str, Any], str]]) -> dict[str, Any] | None
     if not sizes:
         return None
     return {"count": len(sizes), "size": size, "too_much": version_files.too_much(len(sizes), size)}
+
+
+def older(id: str, ref: str | None = None, resource_id: str | None = None) -> Any:
+    """The addresses that versions had in ckanext-versioning."""
+    return tk.redirect_to("dataset.read", id=id) if ref is None else at(id, ref)
 
 
 def kind(resource: dict[str, Any], kept: Collection[str]) -> str:

@@ -6,13 +6,13 @@ object store (`taking_in`), their sha256. All functions take a SQLAlchemy connec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from ckanext.versioning import filestore, reading
+from ckanext.versioning import filestore, reading, revisions
 from ckanext.versioning import model as tables
 from ckanext.versioning.changes import Change
 from ckanext.versioning.filestore import Mark
@@ -114,18 +114,23 @@ def mark_of(state: Any) -> Mark | None:
 NOT_YET_KNOWN = "0" * 64
 
 
-def kept(states: Iterable[Any]) -> dict[str, str]:
-    """Resource id → sha256 (or `NOT_YET_KNOWN`) of the files of CKAN's own FileStore that history has.
+def kept(connection: Any, package_id: str, seq: int) -> dict[str, str]:
+    """Resource id → sha256 of the files that CKAN's own FileStore had in a revision, and that history has.
 
-    *states* are rows of `revisions.states`. Empty on a site without an object store.
+    `NOT_YET_KNOWN` for those that wait and are there. Empty on a site without an object store.
     """
     if not reading.has_files():
         return {}
-    classic = [(state, mark_of(state)) for state in states if state.oid is None]
+    p, s = tables.classic_file, tables.resource_state
+    query = (
+        sa.select(p)
+        .join(s, revisions.same_state(s, p))
+        .where(p.c.package_id == package_id, s.c.from_seq <= seq, s.c.to_seq.is_(None) | (s.c.to_seq > seq))
+    )
     return {
-        state.resource_id: state.file_oid or NOT_YET_KNOWN
-        for state, mark in classic
-        if state.file_oid or (mark and filestore.mark(state.resource_id) == mark)
+        row.resource_id: row.oid or NOT_YET_KNOWN
+        for row in connection.execute(query)
+        if row.oid or filestore.mark(row.resource_id) == Mark(row.size, row.mtime_ns)
     }
 
 

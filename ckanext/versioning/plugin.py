@@ -10,14 +10,16 @@ from ckan import plugins
 from ckan.exceptions import CkanConfigurationException
 
 from ckanext.external_storage.interfaces import IObjectHolders
-from ckanext.versioning import NAMES, access, actor, recording, revisions
+from ckanext.versioning import NAMES, access, activities, actor, messages, recording, revisions
 from ckanext.versioning import config as options
 
 
 @tk.blanket.actions
 @tk.blanket.auth_functions
 @tk.blanket.blueprints
+@tk.blanket.cli
 @tk.blanket.config_declarations
+@tk.blanket.helpers
 class VersioningPlugin(plugins.SingletonPlugin):
     plugins.implements(plugins.IConfigurable)
     plugins.implements(plugins.IConfigurer)
@@ -35,6 +37,7 @@ class VersioningPlugin(plugins.SingletonPlugin):
     def configure(self, config: Any) -> None:
         options.readers_see_unreleased()  # a wrong value is refused now, not when somebody reads
         recording.start()
+        activities.start()
 
     def object_holders(
         self, context: Any, package_id: str, oids: Collection[str]
@@ -46,6 +49,7 @@ class VersioningPlugin(plugins.SingletonPlugin):
 
     def after_dataset_update(self, context: Any, pkg_dict: dict[str, Any]) -> None:
         actor.note(context)
+        messages.check_change(pkg_dict["id"])
 
     def after_dataset_delete(self, context: Any, pkg_dict: dict[str, Any]) -> None:
         actor.note(context)

@@ -69,7 +69,8 @@ def _found(id: str, ref: str, resource_id: str) -> tuple[Asked, Any, dict[str, A
         if state.resource_id == resource_id:
             dataset = pages.as_it_was(asked, revision)
             found = next(resource for resource in dataset["resources"] if resource["id"] == resource_id)
-            return asked, revision, dataset, found, pages.kind(found, pins.kept([state]))
+            kept = pins.kept(model.Session, asked.package.id, revision.seq)
+            return asked, revision, dataset, found, pages.kind(found, kept)
     return tk.abort(404, tk._("Resource not found"))
 
 

@@ -43,7 +43,10 @@ def of_file(response: Any, asked: Asked, revision: Any, state: Any, filename: st
     *state* is its row, which has a ``file_oid``. What comes before and after is the nearest revision with other bytes.
     """
     r, s, c = tables.revision, tables.resource_state, tables.classic_file
-    oid = sa.func.coalesce(s.c.oid, c.c.oid)
+    # A file that waits to be taken in has no sha256 yet, only the mark by which it is pinned.
+    mark = sa.cast(c.c.mtime_ns, sa.Text) + "-" + sa.cast(c.c.size, sa.Text)
+    content = sa.func.coalesce(s.c.oid, c.c.oid, mark)
+    own = state.file_oid or f"{state.file_mtime_ns}-{state.file_size}"
     then = (s.c.from_seq <= r.c.seq) & (s.c.to_seq.is_(None) | (r.c.seq < s.c.to_seq))
     seen = (
         sa.select(r.c.seq)
@@ -52,10 +55,10 @@ def of_file(response: Any, asked: Asked, revision: Any, state: Any, filename: st
         .where(
             revisions.visible(asked.package.id, asked.who),
             s.c.resource_id == state.resource_id,
-            oid.is_not(None),
+            content.is_not(None),
         )
     )
-    before, after = _around(revision.seq, seen.where(oid != state.file_oid))
+    before, after = _around(revision.seq, seen.where(content != own))
     newest = model.Session.execute(seen.order_by(r.c.seq.desc()).limit(1)).scalar_one()
 
     def address(ref: str) -> str:

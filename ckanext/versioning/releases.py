@@ -64,7 +64,7 @@ def create(
 
 
 def check_free(package_id: str, name: str, seq: int | None) -> None:
-    """Raise ReleaseExists, or ReleaseNameUsed if it once named another revision than *seq* (None: a new one)."""
+    """Raise ReleaseExists, or ReleaseNameUsed if *name* once meant a revision other than *seq*."""
     release, change = tables.release, tables.release_change
     taken = sa.select(release.c.seq).where(release.c.package_id == package_id, release.c.name == name)
     if model.Session.execute(taken).first():
@@ -106,7 +106,7 @@ def _of(statement: Any, package_id: str, name: str) -> None:
     model.Session.execute(statement.where(release.c.package_id == package_id, release.c.name == name))
 
 
-def _keep(before: Mapping[str, Any], author: Actor, *, deleted: bool) -> None:
+def _keep(before: Any, author: Actor, *, deleted: bool) -> None:
     model.Session.execute(
         sa.insert(tables.release_change).values(
             **{column: before[column] for column in ("package_id", "name", "seq", *SAID)},
@@ -127,7 +127,7 @@ def _query(package_id: str) -> Any:
     )
 
 
-def _row(package_id: str, name: str) -> Mapping[str, Any]:
+def _row(package_id: str, name: str) -> Any:
     found = model.Session.execute(_query(package_id).where(tables.release.c.name == name)).mappings().first()
     if found is None:
         raise ReleaseNotFound(name)
@@ -216,7 +216,7 @@ def _files(package_id: str, seq: int) -> dict[str, Any]:
     return found
 
 
-def as_dict(release: Mapping[str, Any]) -> dict[str, Any]:
+def as_dict(release: Any) -> dict[str, Any]:
     """A release as the API shows it; ``revision_ref`` is the id of its revision, ``seq`` its number."""
     return {
         "package_id": release["package_id"],
@@ -229,10 +229,10 @@ def as_dict(release: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _said(row: Mapping[str, Any]) -> dict[str, Any]:
+def _said(row: Any) -> dict[str, Any]:
     return {"title": row["title"], "description": row["notes"], "doi": row["doi"]}
 
 
-def _author(row: Mapping[str, Any]) -> dict[str, Any] | None:
+def _author(row: Any) -> dict[str, Any] | None:
     known = row["author_id"] is not None or row["author_name"] is not None
     return {"id": row["author_id"], "name": row["author_name"]} if known else None

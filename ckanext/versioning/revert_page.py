@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import ckantoolkit as tk
+from ckan import model
 
 from ckanext.versioning import pins, reading, reverting, revisions, words
 from ckanext.versioning.page_frame import (
@@ -28,7 +29,7 @@ def revert(id: str, ref: str) -> Any:
         return tk.abort(403, tk._("To go back to a version of this dataset you need permission to edit it."))
     named = version_named(asked, revision)
     head = revisions.find(asked.package.id, asked.who, "head")
-    kept = pins.kept(revisions.states(asked.package.id, revision.seq))
+    kept = pins.kept(model.Session, asked.package.id, revision.seq)
     found = reverting.difference(reading.recorded(head), reading.recorded(revision), kept)
     if not found:
         tk.h.flash_notice(tk._("The dataset is as it was in this version: there is nothing to go back to."))

@@ -26,32 +26,45 @@ from ckanext.versioning.errors import AmbiguousRef, RevisionNotFound
 
 def visible(package_id: str, who: Viewer) -> Any:
     """Condition on `tables.revision`: revisions of the dataset that *who* may see."""
-    return (tables.revision.c.package_id == package_id) & seen(tables.revision, who)
+    r = tables.revision
+    return (r.c.package_id == package_id) & seen(r, who, package_id)
 
 
-def seen(r: Any, who: Viewer) -> Any:
-    """Condition on *r*, `tables.revision` or an alias: somebody who may read its dataset now may see it."""
+def seen(r: Any, who: Viewer, package_id: str | None = None) -> Any:
+    """Condition on *r*, `tables.revision` or an alias: somebody who may read its dataset now may see it.
+
+    *package_id*: all rows of *r* are of this dataset, which makes for a better plan.
+    """
     if who.labels is None:
         return sa.true()
     readable_then = r.c.labels.overlap(list(who.labels))
     if not who.unreleased:
-        later = tables.revision.alias()
-        is_head = ~sa.exists().where(later.c.package_id == r.c.package_id, later.c.seq == r.c.seq + 1)
-        readable_then &= is_head
-    return readable_then | released(r)
+        readable_then &= _is_head(r, package_id)
+    return readable_then | released(r, package_id)
 
 
-def released(r: Any) -> Any:
+def _is_head(r: Any, package_id: str | None) -> Any:
+    other = tables.revision.alias()
+    if package_id is None:
+        return ~sa.exists().where(other.c.package_id == r.c.package_id, other.c.seq == r.c.seq + 1)
+    newest = sa.select(sa.func.max(other.c.seq)).where(other.c.package_id == package_id)
+    return r.c.seq == newest.scalar_subquery()
+
+
+def released(r: Any, package_id: str | None = None) -> Any:
+    """Condition on *r* as in `seen`: it has a release."""
+    # Not EXISTS: PostgreSQL takes that for so dear that it compiles the query first, for longer than it runs.
     release = tables.release
-    return sa.exists().where(release.c.package_id == r.c.package_id, release.c.seq == r.c.seq)
+    if package_id is None:
+        return sa.tuple_(r.c.package_id, r.c.seq).in_(sa.select(release.c.package_id, release.c.seq))
+    return r.c.seq.in_(sa.select(release.c.seq).where(release.c.package_id == package_id))
 
 
-def parent_seen(r: Any, who: Viewer) -> Any:
+def parent_seen(r: Any, who: Viewer, package_id: str | None = None) -> Any:
     """Condition on *r* as in `seen`: the revision before is there, and they may see that one too."""
     before = tables.revision.alias()
-    return sa.exists().where(
-        before.c.package_id == r.c.package_id, before.c.seq == r.c.seq - 1, seen(before, who)
-    )
+    same = (before.c.package_id == r.c.package_id) & (before.c.seq == r.c.seq - 1)
+    return sa.exists().where(same, seen(before, who, package_id))
 
 
 def find(package_id: str, who: Viewer, ref: str) -> Any:
@@ -107,8 +120,8 @@ def head_seq(package_id: str) -> int | None:
 class Only:
     """Which revisions are listed; None for all.
 
-    ``authors`` are ids, ``since`` and ``until`` are inclusive. With ``resource_id`` those whose summary has the
-    resource, and those whose summary is hidden (`as_dict`), which may have changed it.
+    ``authors`` are ids, ``since`` and ``until`` are inclusive. With ``resource_id`` those whose summary has
+    the resource, and those whose summary is hidden (`as_dict`), which may have changed it.
     """
 
     authors: Collection[str] | None = None
@@ -134,9 +147,9 @@ def listing(
     """
     r = tables.revision
     wanted = visible(package_id, who) & _matching(package_id, who, only)
-    seqs = list(islice(_seqs(wanted, before_seq, all), limit))
+    seqs = list(islice(_seqs(package_id, wanted, before_seq, all), limit))
     query = (
-        sa.select(r, parent_seen(r, who).label("parent_seen"))
+        sa.select(r, parent_seen(r, who, package_id).label("parent_seen"))
         .where(r.c.package_id == package_id, r.c.seq.in_(seqs))
         .order_by(r.c.seq.desc())
     )
@@ -147,10 +160,10 @@ def listing(
     ]
 
 
-def _seqs(wanted: Any, before_seq: int | None, all: bool) -> Iterator[int]:
+def _seqs(package_id: str, wanted: Any, before_seq: int | None, all: bool) -> Iterator[int]:
     """Numbers of the revisions that are *wanted*, newest first; see `listing`."""
     r = tables.revision
-    query = sa.select(r.c.seq, r.c.changeset, released(r).label("released")).where(wanted)
+    query = sa.select(r.c.seq, r.c.changeset, released(r, package_id).label("released")).where(wanted)
     changeset = None
     if before_seq is not None:
         newer = query.where(r.c.seq >= before_seq).order_by(r.c.seq).limit(1)
@@ -179,17 +192,26 @@ def _matching(package_id: str, who: Viewer, only: Only) -> Any:
     if only.released:
         conditions.append(released(r))
     if only.resource_id is not None:
-        s = tables.resource_state
-        of_resource = (s.c.package_id == package_id) & (s.c.resource_id == only.resource_id)
-        # Where a state begins or ends. Other resources that come and go may do that to it, too.
-        bounds = sa.union(
-            sa.select(s.c.from_seq).where(of_resource), sa.select(s.c.to_seq).where(of_resource)
-        )
-        kinds = ("added", "removed", "bytes", "metadata", "moved")
-        named = (r.c.summary["resources"][kind].has_key(only.resource_id) for kind in kinds)
-        hidden = (r.c.seq > 1) & ~parent_seen(r, who)
-        conditions.append((r.c.seq.in_(bounds) & sa.or_(*named)) | hidden)
+        conditions.append(r.c.seq.in_(_touching(package_id, who, only.resource_id)))
     return sa.and_(sa.true(), *conditions)
+
+
+def _touching(package_id: str, who: Viewer, resource_id: str) -> set[int]:
+    """Numbers of the visible revisions whose summary has the resource, or is hidden."""
+    r, s = tables.revision, tables.resource_state
+    # Where a state of it begins or ends. Other resources that come and go may bring that about, too.
+    of_resource = (s.c.package_id == package_id) & (s.c.resource_id == resource_id)
+    bounds = {seq for row in _rows(sa.select(s.c.from_seq, s.c.to_seq).where(of_resource)) for seq in row}
+    kinds = ("added", "removed", "bytes", "metadata", "moved")
+    named = sa.or_(*(r.c.summary["resources"][kind].has_key(resource_id) for kind in kinds))
+    query = sa.select(r.c.seq).where(visible(package_id, who), r.c.seq.in_(bounds - {None}), named)
+    touching = {row.seq for row in _rows(query)}
+    if who.labels is None:
+        return touching
+    previous = sa.func.lag(r.c.seq).over(order_by=r.c.seq)
+    found = sa.select(r.c.seq, previous.label("previous")).where(visible(package_id, who)).subquery()
+    hidden = sa.select(found.c.seq).where(found.c.seq > 1, found.c.previous.is_distinct_from(found.c.seq - 1))
+    return touching | {row.seq for row in _rows(hidden)}
 
 
 def details(package_id: str, who: Viewer, revision: Any) -> dict[str, Any]:
@@ -264,6 +286,14 @@ def states(package_id: str, seq: int, resource_id: str | None = None) -> list[An
     )
 
 
+def changed_files(package_id: str, seq: int) -> set[str]:
+    """Ids of the resources that came, or got another file, in the revision."""
+    r = tables.revision
+    summary = sa.select(r.c.summary).where(r.c.package_id == package_id, r.c.seq == seq)
+    changed = model.Session.execute(summary).scalar_one()["resources"]
+    return {*changed["added"], *changed["bytes"]}
+
+
 def holders(package_id: str, who: Viewer, oids: Collection[str]) -> list[tuple[str, str]]:
     """``(oid, resource id)`` of each resource that has one of *oids* in a revision that *who* may see."""
     r, s, c = tables.revision, tables.resource_state, tables.classic_file
@@ -286,13 +316,14 @@ def same_state(s: Any, c: Any) -> Any:
 def release_names(of: list[tuple[str, int]]) -> dict[tuple[str, int], list[str]]:
     """The names of the revisions given by dataset and number, in the order in which they were given."""
     release = tables.release
+    datasets, seqs = {id for id, _ in of}, {seq for _, seq in of}
     query = (
         sa.select(release.c.package_id, release.c.seq, release.c.name)
-        .where(sa.tuple_(release.c.package_id, release.c.seq).in_(of))
+        .where(release.c.package_id.in_(datasets), release.c.seq.in_(seqs))  # and some more
         .order_by(release.c.created, release.c.name)
     )
     names: dict[tuple[str, int], list[str]] = {}
-    for row in _rows(query) if of else ():
+    for row in _rows(query):
         names.setdefault((row.package_id, row.seq), []).append(row.name)
     return names
 
@@ -303,15 +334,22 @@ def as_dict(revision: Any, releases: list[str], *, parent_visible: bool) -> dict
     ``author`` is ``{id, name}`` or None where nobody is known. ``summary`` says what changed since the
     revision before (see `changes.Change`); None if that one is not visible.
     """
+    return {
+        **in_short(revision),
+        "message": revision.message,
+        "origin": revision.origin,
+        "changeset": revision.changeset,
+        "summary": revision.summary if parent_visible or revision.seq == 1 else None,
+        "releases": releases,
+    }
+
+
+def in_short(revision: Any) -> dict[str, Any]:
+    """Which revision it is, who made it, and when."""
     known = revision.author_id is not None or revision.author_name is not None
     return {
         "seq": revision.seq,
         "id": revision.id,
         "created": history.timestamp(revision.created),
         "author": {"id": revision.author_id, "name": revision.author_name} if known else None,
-        "message": revision.message,
-        "origin": revision.origin,
-        "changeset": revision.changeset,
-        "summary": revision.summary if parent_visible or revision.seq == 1 else None,
-        "releases": releases,
     }

@@ -37,11 +37,14 @@ def take_in(
     """Take in all pinned files of a dataset, or of all datasets (None); how many ended in which way.
 
     progress: called after each file; `pins.waiting` says beforehand which there are. Files that are gone
-    are looked at again by the next call, in case they were only out of reach.
+    are looked at again by the next call, in case they were only out of reach. Without external_storage
+    there is no object store, and nothing is done.
 
     Raises `external_storage.errors.StorageError` if the object store is missing, full or out of reach.
     """
     counted: Counter[Outcome] = Counter()
+    if not reading.has_files():
+        return counted
     with _engine().connect() as connection:
         files = pins.waiting(connection, package_id)
     for file in files:
@@ -104,10 +107,10 @@ def kept_for_revert(
     Raises ValidationError if the object store does not take it, or if the caller is in the middle of a
     transaction: it would stay open for as long as the bytes are copied.
     """
-    kept = pins.kept(revisions.states(package_id, revision.seq))
+    kept = pins.kept(model.Session, package_id, revision.seq)
     if pins.NOT_YET_KNOWN in kept.values():
         _take_in_lost(context, package_id, revision, parts, kept)
-        kept = pins.kept(revisions.states(package_id, revision.seq))
+        kept = pins.kept(model.Session, package_id, revision.seq)
     return {id: oid for id, oid in kept.items() if oid != pins.NOT_YET_KNOWN}
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -212,13 +213,20 @@ def check_text(package_id: str, row: Any) -> Iterator[Finding]:
 def findings(package_id: str) -> Iterator[Finding]:
     """All that is wrong with the history of the dataset, and whether its head is the dataset as it is now.
 
-    Others may save meanwhile: everything is read as of one moment. Ends the session's transaction.
+    Ends the session's transaction.
     """
+    with one_moment() as session:
+        yield from history_findings(session, package_id)
+        yield from head_findings(session, package_id)
+
+
+@contextmanager
+def one_moment() -> Iterator[Any]:
+    """CKAN's session in a new transaction that sees the database as of now, whatever others save."""
     model.Session.remove()
     try:
         model.Session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        yield from history_findings(model.Session, package_id)
-        yield from head_findings(model.Session, package_id)
+        yield model.Session
     finally:
         model.Session.remove()
 
@@ -230,20 +238,17 @@ def head_findings(session: Any, package_id: str) -> Iterator[Finding]:
     if seq is None:
         return
     if session.get(model.Package, package_id) is None:
-        text = "The dataset does not exist any more: it was purged without CKAN, or while the plugin was off."
-        yield Finding("gone", package_id, seq, text)
+        text = "It was purged without CKAN, or while the plugin was off. To remove its history too, run:"
+        yield Finding("gone", package_id, seq, f"{text} ckan versioning reconcile --remove-gone")
     elif recording.unrecorded(session, package_id):
-        text = (
-            f"The dataset is not as revision {seq}, its newest, says: it was changed without being recorded."
-        )
-        yield Finding("head", package_id, seq, text)
+        text = f"The dataset is not what its newest revision, {seq}, says: a change was not recorded. Run:"
+        yield Finding("head", package_id, seq, f"{text} ckan versioning reconcile")
 
 
 def history_findings(session: Any, package_id: str) -> Iterator[Finding]:
     """All that is wrong with what is recorded of the dataset. *session* may be a connection.
 
-    Several queries look at the tables: where others may save meanwhile, begin a transaction with the
-    isolation level ``REPEATABLE READ``.
+    Several queries look at the tables: where others may save meanwhile, see `one_moment`.
     """
     of = {"of": package_id}
     yield from check_chain(

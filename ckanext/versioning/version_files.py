@@ -4,6 +4,7 @@ download one by one."""
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -14,7 +15,7 @@ from ckan import model
 from flask import Response
 
 from ckanext.external_storage.download import content_disposition
-from ckanext.versioning import archive, config, reading, relations
+from ckanext.versioning import archive, config, pins, reading, relations
 from ckanext.versioning.page_frame import (
     Asked,
     asked_for,
@@ -30,10 +31,12 @@ SUMS, DATASET, LEFT_OUT = "SHA256SUMS", "dataset.json", "NOT_INCLUDED.txt"
 @dataclass(frozen=True)
 class Files:
     """``kept``: (name, sha256) of the files, in the dataset's order, no name twice. ``left_out``: bodies of
-    the other resources, which are links, or files of which no bytes were kept."""
+    the other resources, which are links, or files of which no bytes were kept, or which are ``waiting`` (ids)
+    to be taken into the object store, so that no sha256 is known."""
 
     kept: list[tuple[str, str]]
     left_out: list[dict[str, Any]]
+    waiting: Collection[str]
 
     def sums(self) -> str:
         return archive.checksums((oid, name) for name, oid in self.kept)
@@ -60,7 +63,7 @@ def all_files(id: str, ref: str) -> Any:
         return tk.abort(403, problem)
     members += [_text(SUMS, files.sums()), _text(DATASET, _dataset(asked, revision))]
     if files.left_out:
-        members.append(_text(LEFT_OUT, _not_included(files.left_out)))
+        members.append(_text(LEFT_OUT, _not_included(files)))
     response = Response(
         archive.zip_chunks(members, revision.created), mimetype="application/zip", direct_passthrough=True
     )
@@ -96,6 +99,7 @@ def _files(asked: Asked, revision: Any) -> Files:
     return Files(
         [(name, oid) for name, (oid, _given) in zip(names, stored, strict=True)],
         [body for oid, body in found if not oid],
+        pins.kept(model.Session, asked.package.id, revision.seq),
     )
 
 
@@ -134,11 +138,15 @@ def _dataset(asked: Asked, revision: Any) -> str:
     return json.dumps(shown, ensure_ascii=False, indent=2, default=str) + "\n"
 
 
-def _not_included(bodies: list[dict[str, Any]]) -> str:
+def _not_included(files: Files) -> str:
     lines = ["Resources of this version that have no file here. What is behind a link is not kept.", ""]
-    for body in bodies:
-        is_file = body.get("url_type") == "upload"
-        what = "a file that is not in the store" if is_file else f"a link to {reading.link(body['url'])}"
+    for body in files.left_out:
+        if body["id"] in files.waiting:
+            what = "a file whose checksum is not known yet; download it by itself, or try again later"
+        elif body.get("url_type") == "upload":
+            what = "a file that was not kept"
+        else:
+            what = f"a link to {reading.link(body['url'])}"
         lines.append(" ".join(f"{body.get('name') or body['id']}: {what}".split()))
     return "\n".join(lines) + "\n"
 

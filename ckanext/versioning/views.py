@@ -37,6 +37,8 @@ blueprint.add_url_rule(
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/SHA256SUMS", view_func=version_files.checksums)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/zip", "zip", version_files.all_files)
 blueprint.add_url_rule("/dataset/<id>@<ref>", view_func=pages.at)
+for older in ("", "/<ref>", "/<ref>/<resource_id>"):
+    blueprint.add_url_rule(f"/dataset/<id>/show{older}", view_func=pages.older)
 blueprint.add_url_rule(
     "/dataset/<id>/v/<ref>/release", view_func=release_page.release, methods=["GET", "POST"]
 )
@@ -89,11 +91,13 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
         if state.file_oid not in read_permission.readable(context, asked.package.id, [state.file_oid]):
             return tk.abort(404, tk._("Resource not found"))
         response = send_object(asked.package.id, state.file_oid, name)
-        return relations.of_file(response, asked, revision, state, reading.address_name(name))
-    file = filestore.open_marked(resource_id, mark) if mark else None
-    if file is None or mark is None:
-        return tk.abort(404, tk._("What was behind this resource then was not kept."))
-    return object_response(tk.request.environ, file, f"{mark.mtime_ns:x}-{mark.size:x}", mark.size, name)
+    else:
+        file = filestore.open_marked(resource_id, mark) if mark else None
+        if file is None or mark is None:
+            return tk.abort(404, tk._("What was behind this resource then was not kept."))
+        etag = f"{mark.mtime_ns:x}-{mark.size:x}"
+        response = object_response(tk.request.environ, file, etag, mark.size, name)
+    return relations.of_file(response, asked, revision, state, reading.address_name(name))
 
 
 def _resource(context: Any, id: str, ref: str, resource_id: str) -> tuple[Asked, Any, Any] | None:

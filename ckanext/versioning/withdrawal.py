@@ -17,18 +17,20 @@ from ckanext.versioning import model as tables
 class Withdrawn(tk.ObjectNotFound):
     """The caller could have read the dataset until it was deleted.
 
-    ``title`` is its last one before that, ``deleted`` when (None: not recorded). Callers inside CKAN that do
+    ``seq`` and ``title`` are those of its last revision before that, ``deleted`` is when (None: not
+    recorded). Callers inside CKAN that do
     not know this error take it for what it is, nothing to be found. Pages answer 410, the API 404 with a
     ``__type`` of its own.
     """
 
-    def __init__(self, package_id: str, title: str, deleted: datetime | None):
+    def __init__(self, package_id: str, seq: int, title: str, deleted: datetime | None):
         when = f" on {deleted:%Y-%m-%d}" if deleted else ""
         super().__init__(
             f"This dataset was deleted{when}. What it was can be read again if somebody who may edit it "
             "restores it."
         )
         self.package_id = package_id
+        self.seq = seq
         self.title = title
         self.deleted = deleted
         if has_request_context():
@@ -48,6 +50,7 @@ def withdrawn(package: Any, labels: Collection[str]) -> Withdrawn | None:
     )
     last = (
         sa.select(
+            r.c.seq,
             r.c.labels,
             _field("title").label("title"),
             _field("name").label("name"),
@@ -61,7 +64,7 @@ def withdrawn(package: Any, labels: Collection[str]) -> Withdrawn | None:
     found: Any = model.Session.execute(last).first()
     if found is None or set(labels).isdisjoint(found.labels):
         return None
-    return Withdrawn(package.id, found.title or found.name, found.deleted)
+    return Withdrawn(package.id, found.seq, found.title or found.name, found.deleted)
 
 
 def _field(name: str) -> Any:

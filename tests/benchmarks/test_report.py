@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench import report
-from bench.figure import Case, Figure
+from bench.figure import Case, Figure, Goal
 
-FIGURE = Figure("saving", ours="ours", peer="peer", goal=1.10, measure=lambda chance: iter(()))
+FIGURE = Figure("saving", ours="ours", peer="peer", goal=Goal(1.10), measure=lambda chance: iter(()))
 
 
 def summed_up(ours: float) -> dict:
@@ -20,6 +21,28 @@ def summed_up(ours: float) -> dict:
 @pytest.mark.parametrize(("ours", "reached"), [(0.054, True), (0.056, False)])
 def test_the_goal_is_compared_with_the_ratio_of_medians(ours: float, reached: bool):
     assert summed_up(ours)["goal reached"] is reached
+
+
+@pytest.mark.parametrize(
+    ("goal", "reached"),
+    [
+        (Goal(1.5), True),
+        (Goal(1.5, percent=95), False),
+        (Goal(200, percent=95, unit="ms"), True),
+        (Goal(150, percent=95, unit="ms"), False),
+    ],
+)
+def test_a_goal_may_be_about_the_slowest_and_in_milliseconds(goal: Goal, reached: bool):
+    case = Case("a", {"peer": [0.1] * 20, "ours": [0.1] * 17 + [0.2] * 3})
+    found = report.summed_up(case, replace(FIGURE, goal=goal), random.Random(1))
+    assert found["goal reached"] is reached
+
+
+def test_bytes():
+    case = Case("a", {"peer": [2000], "ours": [1000.5]})
+    found = report.summed_up(case, replace(FIGURE, unit="bytes"), random.Random(1))
+    assert found["contenders"]["ours"]["median bytes"] == 1000.5
+    assert "2,000 bytes" in report.table([found])
 
 
 def test_times_are_in_milliseconds_and_ratios_to_the_peer():

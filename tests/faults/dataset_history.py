@@ -10,6 +10,7 @@ from ckan import model
 from ckan.lib.dictization.model_dictize import package_dictize
 
 from ckanext.versioning import model as tables
+from ckanext.versioning import verifying
 from tests.versioning import recorded
 
 
@@ -28,6 +29,13 @@ def assert_head_is_the_dataset(package_id: str) -> None:
     for resource in [*stored["resources"], *found["resources"]]:
         del resource["metadata_modified"]
     assert stored == found
+
+
+def assert_history_is_the_datasets(package_id: str) -> None:
+    """Besides, the whole chain holds, and the plugin's own verification says the same."""
+    assert_head_is_the_dataset(package_id)
+    recorded.assert_chain_holds(package_id)
+    assert list(verifying.findings(package_id)) == []
 
 
 def current(package_id: str) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+#: Beginning of the name by which PostgreSQL knows a victim's connections.
+APPLICATION_NAME = "victim-"
 #: PostgreSQL notices within a moment that a client is gone; this long means that something else is wrong.
 _PATIENCE_SECONDS = 60
 
@@ -104,7 +106,7 @@ class Nursery:
 
 
 def _application_name(pid: int) -> str:
-    return f"victim-{pid}"
+    return f"{APPLICATION_NAME}{pid}"
 
 
 def _serve(ini: Path, connection: Connection) -> None:

@@ -60,7 +60,7 @@ class TestWhereTheClusterLies:
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
     def test_elsewhere_when_roots_checkout_is_closed_to_the_server(self, run_directory):
-        user = postgres._user()
+        user = postgres.user()
         run_directory.parent.chmod(0o700)
         home = postgres._home(user)
         assert home == postgres._outside()
@@ -78,6 +78,6 @@ class TestWhereTheClusterLies:
         try:
             os.chown(outside, 65534, 65534)
             with pytest.raises(postgres.Failure, match="belongs to the user nobody"):
-                postgres._home(postgres._user())
+                postgres._home(postgres.user())
         finally:
             outside.rmdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,6 +30,23 @@ def states(package_id: str, seq: int) -> list[Any]:
     with _engine().connect() as connection:
         rows = connection.execute(sa.select(s).where(s.c.package_id == package_id).order_by(s.c.position))
         return [r for r in rows if r.from_seq <= seq and (r.to_seq is None or seq < r.to_seq)]
+
+
+#: What `package_show` with `revision_ref` adds.
+MARKS = ("revision_ref", "is_current", "revision")
+
+
+def shown(id: str, **context: Any) -> dict[str, Any]:
+    """The dataset as `package_show` shows it now, without Solr."""
+    return helpers.call_action("package_show", {"use_cache": False, **context}, id=id)
+
+
+def text(package_id: str, sha: str) -> Any:
+    """The stored body with this hash."""
+    b = tables.metadata_blob
+    with _engine().connect() as connection:
+        query = sa.select(b.c.body).where(b.c.package_id == package_id, b.c.sha == sha)
+        return json.loads(connection.execute(query).scalar_one())
 
 
 def row_counts(package_id: str) -> list[int]:

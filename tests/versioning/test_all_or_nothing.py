@@ -10,7 +10,7 @@ from ckan import logic, model, plugins
 from ckan.lib import search
 from ckan.tests import factories
 
-from ckanext.versioning import recording
+from ckanext.versioning import actor, history, written
 from tests.versioning import recorded
 from tests.versioning.recorded import call
 
@@ -113,7 +113,7 @@ def test_recording_fails(dataset: dict[str, Any], monkeypatch: pytest.MonkeyPatc
         raise RuntimeError("cannot record")
 
     with monkeypatch.context() as patch:
-        patch.setattr(recording, "_insert", fail)
+        patch.setattr(written, "add", fail)
         with pytest.raises(RuntimeError, match="cannot record"):
             call("package_patch", id=dataset["id"], title="T")
         # Not even somebody who swallows the error and commits gets the change in without its revision.
@@ -126,7 +126,7 @@ def test_recording_fails(dataset: dict[str, Any], monkeypatch: pytest.MonkeyPatc
 
 def test_the_database_refuses_the_revision(dataset: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
     with monkeypatch.context() as patch:
-        patch.setattr(recording.history, "recompute_id", lambda row: recorded.newest(dataset["id"]).id)
+        patch.setattr(history, "recompute_id", lambda row: recorded.newest(dataset["id"]).id)
         with pytest.raises(sqlalchemy.exc.IntegrityError):
             call("package_patch", id=dataset["id"], title="T")
     close_session()
@@ -156,7 +156,7 @@ def test_a_rollback_forgets_who_and_what(dataset: dict[str, Any]):
     assert package
     package.title = "never"
     model.Session.flush()
-    model.Session().info[recording.actor.USER] = user["name"]
+    model.Session().info[actor.USER] = user["name"]
     model.Session.rollback()
     call("package_patch", id=dataset["id"], notes="n")
     row = recorded.newest(dataset["id"])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from ckan.plugins import toolkit as tk
 from werkzeug.datastructures import FileStorage
 
 from ckanext.external_storage import config
+from ckanext.external_storage.transfer import bringing
 from ckanext.versioning import model as tables
 from ckanext.versioning import pins, taking_in
 from tests.portal import Portal, classic_path, classic_resource, editor_and_dataset, oid_of, path
@@ -76,6 +78,13 @@ def test_its_bytes_are_there_before_and_after_it_is_taken_in(portal: Portal, old
         assert response.headers["Content-Disposition"].startswith("attachment")
         assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
         assert "private" in response.headers["Cache-Control"]
+        assert response.headers["X-Robots-Tag"] == "noindex"
+        assert f"/v/r1/resource/{resource['id']}/" in response.headers["Link"]
+        sums = f"{known}  werte.csv\n".encode() if known else b""
+        assert portal.get(f"/dataset/{dataset['name']}/v/r1/SHA256SUMS").data == sums
+        with ZipFile(io.BytesIO(portal.get(f"/dataset/{dataset['name']}/v/r1/zip").data)) as whole:
+            assert ("werte.csv" in whole.namelist()) == bool(known)
+            assert known or b"not known yet" in whole.read("NOT_INCLUDED.txt")
         assert portal.get(url, headers={"Range": "bytes=3-7"}, status=206).data == FIRST[3:8]
         assert "Download" in portal.get(f"/dataset/{dataset['name']}/v/r1").body
         recorded.assert_chain_holds(dataset["id"])
@@ -101,6 +110,16 @@ def test_a_commit_has_its_files_taken_in_by_a_job(portal: Portal, older: Any):
     assert classic_path(resource).read_bytes() == FIRST
 
 
+def test_a_save_is_done_even_if_no_job_can_be_started(older: Any, monkeypatch: Any):
+    _editor, dataset, _resource = older
+    monkeypatch.setitem(tk.config, "ckan.redis.url", "redis://localhost:1/0")
+    monkeypatch.setattr("ckan.lib.redis._connection_pool", None)
+    monkeypatch.setattr(jobs, "_queues", {})
+    call("package_patch", id=dataset["id"], title="After")
+    assert recorded.stored_title(dataset["id"]) == "After"
+    assert taking_in.take_in(dataset["id"]) == {"taken": 1}
+
+
 def test_clearing_it_leaves_the_file(portal: Portal, older: Any):
     editor, dataset, resource = older
     for action, given in (
@@ -115,6 +134,18 @@ def test_clearing_it_leaves_the_file(portal: Portal, older: Any):
         assert "clear_upload" not in cleared
         assert classic_path(resource).read_bytes() == FIRST
     assert portal.get(old_url(dataset, "r1")).data == FIRST
+
+
+def test_another_dataset_that_takes_over_the_id_cannot_remove_it(portal: Portal, older: Any):
+    editor, dataset, resource = older
+    oid = portal.push(editor, dataset, SECOND)
+    portal.action("resource_patch", editor, id=resource["id"], url="new.csv", sha256=oid)
+    portal.action("resource_delete", editor, id=resource["id"])
+    stranger, other = editor_and_dataset()
+    given = {"id": resource["id"], "url": "https://x.example/", "clear_upload": "true"}
+    portal.action("resource_create", stranger, package_id=other["id"], **given)
+    assert portal.get(old_url(dataset, "r1")).data == FIRST
+    assert portal.get(old_url(dataset, "r2")).data == SECOND
 
 
 def test_a_new_file_leaves_it_even_if_the_form_says_clear(portal: Portal, older: Any):
@@ -155,6 +186,28 @@ def test_bytes_that_are_not_the_ones_that_were_recorded_are_not_served(portal: P
     os.utime(file, ns=(written, written))
     assert taking_in.take_in(dataset["id"]) == {"taken": 1}
     assert portal.get(url).data == FIRST
+
+
+def test_somebody_writes_to_it_while_it_is_taken_in(portal: Portal, older: Any, monkeypatch: Any):
+    editor, dataset, resource = older
+    portal.action("package_patch", editor, id=dataset["id"], title="After")
+    file, before = classic_path(resource), objects()
+    written = file.stat().st_mtime_ns
+    measure = bringing.measure
+
+    def take_in_while(write: Callable[[], Any]) -> Any:
+        monkeypatch.setattr(bringing, "measure", lambda stream: (measure(stream), write())[0])
+        return taking_in.take_in(dataset["id"])
+
+    assert take_in_while(lambda: file.write_bytes(SECOND)) == {"gone": 1}
+    assert (pinned(dataset), objects()) == ([(1, None)], before)
+    file.write_bytes(FIRST)
+    os.utime(file, ns=(written, written))
+    # CKAN's uploader puts another file into its place.
+    other = file.with_name("other")
+    other.write_bytes(SECOND)
+    assert take_in_while(lambda: other.replace(file)) == {"taken": 1}
+    assert portal.get(old_url(dataset, "r1")).data == FIRST
 
 
 def test_purging_the_dataset_forgets_it(portal: Portal, older: Any):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,20 @@ from ckanext.versioning import filestore
 
 
 @pytest.fixture(params=["storage_path", "file-keeper"])
-def kept_in(request: Any, ckan_config: Any, monkeypatch: Any, tmp_path: Path) -> Path:
+def kept_in(request: Any, ckan_config: Any, monkeypatch: Any, tmp_path: Path) -> Iterator[Path]:
     """The directory in which core's uploader keeps files."""
     if request.param == "storage_path":
         monkeypatch.setitem(ckan_config, "ckan.storage_path", str(tmp_path))
-        return tmp_path / "resources"
+        yield tmp_path / "resources"
+        return
     files = pytest.importorskip("ckan.lib.files", reason="before CKAN 2.12 there is one way")
     options = {"type": "ckan:fs", "path": str(tmp_path), "overwrite_existing": True}
     for name, value in options.items():
         monkeypatch.setitem(ckan_config, f"ckan.files.storage.resources.{name}", value)
     files.storages.reset()
     files.storages.collect()
-    request.addfinalizer(files.storages.reset)
-    return tmp_path
+    yield tmp_path
+    files.storages.reset()
 
 
 def upload(id: str, data: bytes) -> None:

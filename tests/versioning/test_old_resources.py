@@ -42,7 +42,7 @@ def other_plugins(provide_plugin) -> None:
 @pytest.fixture
 def dataset() -> dict[str, Any]:
     """r1: resources a, b, c; r2: title; r3: b renamed and first; r4: b removed."""
-    dataset = factories.Dataset(
+    dataset: Any = factories.Dataset(
         title="first title", resources=[{"url": f"x.example/{name}", "name": name} for name in "abc"]
     )
     _, b, _ = ids = [resource["id"] for resource in dataset["resources"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import Any
 
@@ -13,15 +12,9 @@ from ckan.tests import factories, helpers
 
 from tests.portal import Portal
 from tests.versioning import recorded
-from tests.versioning.recorded import call
+from tests.versioning.recorded import MARKS, call, shown
 
 pytestmark = pytest.mark.usefixtures("with_plugins")
-
-MARKS = ("revision_ref", "is_current", "revision")
-
-
-def shown(id: str, **context: Any) -> dict[str, Any]:
-    return helpers.call_action("package_show", {"use_cache": False, **context}, id=id)
 
 
 def old(id: str, ref: str, **context: Any) -> dict[str, Any]:
@@ -36,80 +29,6 @@ def without_marks(dataset: dict[str, Any]) -> dict[str, Any]:
         for resource in dataset["resources"]
     ]
     return plain
-
-
-class Editor:
-    """Makes random changes of all kinds to one dataset."""
-
-    def __init__(self, dataset: dict[str, Any], chance: random.Random):
-        self.id = dataset["id"]
-        self.chance = chance
-        self.user = factories.Sysadmin()  # for nobody, CKAN 2.11 leaves groups as they are
-        self.count = 0
-        self.groups = [{"id": factories.Group()["id"]} for _ in range(2)]
-        self.vocabulary = call(
-            "vocabulary_create", name=f"v-{self.id}", tags=[{"name": "xx"}, {"name": "yy"}]
-        )
-        self.organizations = [factories.Organization()["id"] for _ in range(2)]
-
-    def text(self) -> str:
-        self.count += 1
-        return f"{self.count} " + self.chance.choice(["été", "日本", 'a "b"', "\\", "<b>", "{}", "null"])
-
-    def step(self) -> None:
-        self.chance.choice([self.fields, self.lists, self.add, self.edit, self.remove, self.reorder])()
-
-    def fields(self) -> None:
-        texts = {key: self.text() for key in self.chance.sample(["title", "notes", "version", "author"], 2)}
-        license_id = self.chance.choice(["cc-by", "notspecified", None])
-        call("package_patch", id=self.id, license_id=license_id, **texts)
-
-    def lists(self) -> None:
-        tags = [{"name": f"free {self.count}"}]
-        tags += [{"name": "xx", "vocabulary_id": self.vocabulary["id"]}][: self.chance.randrange(2)]
-        extras = [{"key": f"k{n}", "value": self.text()} for n in range(self.chance.randrange(3))]
-        groups = self.groups[: self.chance.randrange(3)]
-        owner = self.chance.choice(self.organizations)
-        lists = {"tags": tags, "extras": extras, "groups": groups}
-        call("package_patch", self.user, id=self.id, owner_org=owner, **lists)
-
-    def add(self) -> None:
-        call("resource_create", package_id=self.id, url=f"x.example/{self.count}", odd=[self.text(), None])
-
-    def resources(self) -> list[dict[str, Any]]:
-        return shown(self.id)["resources"]
-
-    def edit(self) -> None:
-        for resource in self.chance.sample(self.resources(), 1):
-            call(
-                "resource_patch", id=resource["id"], name=self.text(), format=self.chance.choice(["CSV", ""])
-            )
-
-    def remove(self) -> None:
-        resources = self.resources()
-        if len(resources) > 2:
-            call("resource_delete", id=self.chance.choice(resources)["id"])
-
-    def reorder(self) -> None:
-        ids = [resource["id"] for resource in self.resources()]
-        self.chance.shuffle(ids)
-        call("package_resource_reorder", id=self.id, order=ids)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_every_revision_is_shown_as_it_was_at_the_time(seed: int):
-    dataset = factories.Dataset(resources=[{"url": f"http://x/{n}"} for n in range(3)])
-    then = {1: shown(dataset["id"])}
-    editor = Editor(dataset, random.Random(seed))
-    for _ in range(20):
-        editor.step()
-        seq = recorded.newest(dataset["id"]).seq
-        then.setdefault(seq, shown(dataset["id"]))
-    assert len(then) == len(recorded.revisions(dataset["id"])) > 10
-    call("package_delete", id=dataset["id"])
-    for seq, expected in then.items():
-        assert without_marks(old(dataset["id"], f"r{seq}")) == without_marks(expected)
-    recorded.assert_chain_holds(dataset["id"])
 
 
 def test_the_marks():

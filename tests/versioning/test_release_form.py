@@ -140,7 +140,7 @@ def test_the_proposed_name_and_why(browser: Any):
 
 def links(page: Any) -> set[str]:
     found = BeautifulSoup(page.body, "html.parser").select(".version-manage a")
-    return {link["href"].rsplit("/", 1)[-1] for link in found}
+    return {str(link["href"]).rsplit("/", 1)[-1] for link in found}
 
 
 def test_the_text_of_a_release_is_changed(browser: Any):

@@ -83,6 +83,13 @@ def test_in_a_background_job(dataset: dict[str, Any]):
     assert who(recorded.newest(dataset["id"])) == (user["id"], user["fullname"], "job")
 
 
+@pytest.mark.usefixtures("with_test_worker", "clean_queues")
+def test_in_a_background_job_without_a_user(dataset: dict[str, Any]):
+    tk.enqueue_job(patch, [dataset["id"]], {"title": "T"})
+    jobs.Worker().work(burst=True)
+    assert who(recorded.newest(dataset["id"])) == (None, None, "job")
+
+
 def test_the_name_stays_what_it_was(dataset: dict[str, Any]):
     user = factories.Sysadmin(fullname="Before")
     patch(dataset["id"], title="T", user=user["name"])

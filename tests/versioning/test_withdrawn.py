@@ -42,10 +42,9 @@ READING = {
 
 def types(portal: Portal, dataset: dict[str, Any], user: Any) -> set[str]:
     """``__type`` of the API's 404 for each action."""
-    return {
-        portal.action(name, user, status=404, **data(dataset["id"]))["__type"]
-        for name, data in READING.items()
-    }
+    calls = [(name, data(dataset["id"])) for name, data in READING.items()]
+    calls.append(("resource_show", {"id": dataset["resources"][0]["id"], "revision_ref": "v1"}))
+    return {portal.action(name, user, status=404, **data)["__type"] for name, data in calls}
 
 
 @pytest.fixture
@@ -53,7 +52,14 @@ def editor_dataset(portal: Portal) -> tuple[dict[str, Any], dict[str, Any]]:
     """A dataset with the release v1 and a file, public."""
     editor, dataset = editor_and_dataset(title="Rivers, first survey")
     portal.publish(editor, dataset, b"a,b\n1,2\n")
-    call("dataset_release_create", editor, dataset=dataset["id"], name="v1", title="As surveyed")
+    call(
+        "dataset_release_create",
+        editor,
+        dataset=dataset["id"],
+        name="v1",
+        title="As surveyed",
+        doi="10.1234/rivers",
+    )
     return editor, call("package_patch", editor, id=dataset["id"], title="Rivers", notes="Last words.")
 
 
@@ -78,13 +84,13 @@ def test_what_the_tombstone_says(portal: Portal, editor_dataset: Any):
         document = BeautifulSoup(response.body, "html.parser")
         (heading,) = document.select("h1")
         assert heading.get_text() == "Rivers"
-        text = " ".join(document.select("article")[0].get_text().split())
+        text = " ".join(document.select(".primary")[0].get_text().split())
         assert "This dataset was deleted. Deleted on" in text
-        assert "v1: As surveyed" in text
+        assert "v1: As surveyed · https://doi.org/10.1234/rivers" in text
         assert "Not for the public" not in response.body
         assert "Last words" not in response.body
         deleted = call("dataset_revision_list", editor, id=dataset["id"], all=True)[1]["created"]
-        assert document.select_one("article time").get("datetime")[:19] == deleted[:19]  # pyright: ignore
+        assert document.select_one(".primary time").get("datetime")[:19] == deleted[:19]  # pyright: ignore
 
 
 def test_what_was_private_answers_as_if_it_had_never_been(portal: Portal, editor_dataset: Any):

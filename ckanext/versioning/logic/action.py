@@ -1,10 +1,12 @@
 """The plugin's actions, and the core actions that it chains."""
 
+from ckanext.versioning.logic.older_names import package_show_release, resource_show_release
 from ckanext.versioning.logic.reading_actions import (
     dataset_revision_list,
     dataset_revision_show,
     package_show,
     resource_show,
+    revision_changes_since,
 )
 from ckanext.versioning.logic.release_actions import (
     dataset_release_create,
@@ -36,10 +38,13 @@ __all__ = [
     "dataset_revision_show",
     "package_create",
     "package_show",
+    "package_show_release",
     "package_update",
     "resource_create",
     "resource_delete",
     "resource_patch",
     "resource_show",
+    "resource_show_release",
     "resource_update",
+    "revision_changes_since",
 ]

@@ -18,6 +18,9 @@ __all__ = [
     "dataset_revert",
     "dataset_revision_list",
     "dataset_revision_show",
+    "package_show_release",
+    "resource_show_release",
+    "revision_changes_since",
 ]
 
 
@@ -55,10 +58,9 @@ def dataset_release_delete(context: Context, data_dict: dict[str, Any]) -> AuthR
         return authz.is_authorized(
             "organization_update", tk.fresh_context(context), {"id": package.owner_org}
         )
-    may_update = _like("package_update", context, data_dict["dataset"])
-    user = context.get("auth_user_obj") or model.User.get(context["user"])
-    if not may_update["success"] or (package and user and package.creator_user_id == user.id):
-        return may_update
+    user: Any = context.get("auth_user_obj") or model.User.get(context.get("user"))
+    if package is not None and user and package.creator_user_id == user.id:
+        return _like("package_update", context, package.id)
     return {"success": False, "msg": tk._("Only who created this dataset may delete its releases.")}
 
 
@@ -77,6 +79,24 @@ def dataset_release_show(context: Context, data_dict: dict[str, Any]) -> AuthRes
 def dataset_release_list(context: Context, data_dict: dict[str, Any]) -> AuthResult:
     """Whoever may read the dataset (``dataset``)."""
     return _like("package_show", context, data_dict["dataset"])
+
+
+@tk.auth_allow_anonymous_access
+def package_show_release(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """Whoever may read the dataset (``dataset``)."""
+    return _like("package_show", context, data_dict["dataset"])
+
+
+@tk.auth_allow_anonymous_access
+def resource_show_release(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """Anybody may ask: what is answered is decided by ``resource_show``, to which the question goes on."""
+    return {"success": True}
+
+
+@tk.auth_allow_anonymous_access
+def revision_changes_since(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """Whoever may search for datasets. Of which ones they are told is decided by permission labels, too."""
+    return authz.is_authorized("package_search", tk.fresh_context(context), {})
 
 
 def _like(core: str, context: Context, name_or_id: str) -> AuthResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import ckantoolkit as tk
 
@@ -31,8 +31,15 @@ def as_ckan_errors(function: Callable[P, T]) -> Callable[P, T]:
             errors.ReleaseRenamed,
         ) as error:
             raise tk.ValidationError({"name": [str(error)]}) from error
+        except errors.MessageRequired as error:
+            raise tk.ValidationError({"version_message": [str(error)]}) from error
         except (errors.InvalidRef, errors.AmbiguousRef, errors.NotCurrent) as error:
             raise tk.ValidationError({"revision_ref": [str(error)]}) from error
+        except errors.NotNewest as error:
+            answer: Any = {"base_revision": [str(error)], "head": error.head}
+            raise tk.ValidationError(answer, {"base_revision": str(error)}) from error
+        except errors.InvalidCursor as error:
+            raise tk.ValidationError({"cursor": [str(error)]}) from error
         except (errors.UnknownPart, errors.FileNotKept) as error:
             raise tk.ValidationError({"parts": [str(error)]}) from error
 

@@ -9,11 +9,12 @@ import flask
 from ckan import model
 from ckan.types import Context
 
-from ckanext.versioning import access, errors, reading, revisions
+from ckanext.versioning import access, errors, feed, reading, revisions
 from ckanext.versioning.logic import schema
 from ckanext.versioning.logic.errors import as_ckan_errors
 from ckanext.versioning.logic.validation import validated
 from ckanext.versioning.revisions import Only
+from ckanext.versioning.withdrawal import Withdrawn
 
 
 @tk.side_effect_free
@@ -23,8 +24,9 @@ def dataset_revision_list(context: Context, data_dict: dict[str, Any]) -> list[d
 
     :param id: id or name of the dataset
     :type id: string
-    :param all: every revision; otherwise one line for each changeset (consecutive saves by one author),
-        which is its newest revision, and one for each released revision (optional, default: false)
+    :param all: every revision; otherwise one line for each changeset (consecutive saves by one author that
+        belong together), which is its newest revision, and one for each released revision (optional,
+        default: false)
     :type all: bool
     :param limit: how many lines, 1 to 1000 (optional, default: 20)
     :type limit: int
@@ -110,6 +112,37 @@ def dataset_revision_show(context: Context, data_dict: dict[str, Any]) -> dict[s
     return revisions.details(package.id, who, revisions.find(package.id, who, given["ref"]))
 
 
+@tk.side_effect_free
+@as_ckan_errors
+def revision_changes_since(context: Context, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """What was saved on the whole site since the last call, for those who keep a copy or an index of it.
+
+    The first call has no cursor, and gives the history from its beginning; each next one has the cursor of
+    the answer before. However many save at once and however long that takes, none is missed, and none comes
+    twice.
+
+    :param cursor: from the answer before (optional)
+    :type cursor: string
+    :param limit: how many revisions, 1 to 1000 (optional, default: 100)
+    :type limit: int
+
+    :returns: ``changes``, revisions as in ``dataset_revision_list`` with ``package_id``; ``cursor``, for the
+        next call; and ``more``: false if that need not be at once. One answer may have fewer ``changes``
+        than ``limit``, or none, and yet ``more``. Revisions come about in the order in which they were
+        saved: of two of one dataset, the one with the higher ``seq`` is the newer one. Of datasets that the
+        caller could not find there are none, nor are there those that only permission to update the dataset
+        would show.
+    :rtype: dict
+
+    :raises ValidationError: a parameter is malformed or out of range; or the cursor has become useless,
+        because the database was restored: begin without one
+    """
+    given = validated(schema.revision_changes_since(), data_dict)
+    tk.check_access("revision_changes_since", context, given)
+    found = feed.changes(access.searcher(context), given.get("cursor"), given["limit"])
+    return {"changes": found.revisions, "cursor": found.cursor, "more": found.more}
+
+
 @tk.chained_action
 @tk.side_effect_free
 @as_ckan_errors
@@ -118,7 +151,8 @@ def package_show(original_action: Any, context: Context, data_dict: dict[str, An
 
     :param id: id or name of the dataset, also with a ref after it: ``my-data@v1``
     :type id: string
-    :param revision_ref: which revision, as in ``dataset_revision_show``, instead of a ref in ``id`` (optional)
+    :param revision_ref: which revision, as in ``dataset_revision_show``, instead of a ref in ``id``
+        (optional)
     :type revision_ref: string
 
     :returns: with a ref, the dict of that time with ``revision_ref`` (as given), ``is_current`` and
@@ -173,6 +207,10 @@ def _resource_then(context: Any, package_id: str, resource_id: str, ref: str) ->
             # Another plugin may have closed a single resource of a dataset that can be read.
             tk.check_access("resource_show", tk.fresh_context(context), {"id": resource_id})
         found = revisions.find(package_id, access.viewer(context, package_id), ref)
+    except Withdrawn as gone:
+        if revisions.states(package_id, gone.seq, resource_id):
+            raise
+        return None
     except (tk.ObjectNotFound, tk.NotAuthorized, errors.RevisionNotFound):
         return None
     return reading.show_resource(context, package, found, resource_id, ref)

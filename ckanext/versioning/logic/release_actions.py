@@ -9,7 +9,7 @@ import ckantoolkit as tk
 from ckan import model
 from ckan.types import Context
 
-from ckanext.versioning import access, actor, errors, releases, revisions
+from ckanext.versioning import access, activities, actor, errors, releases, revisions
 from ckanext.versioning.logic import schema
 from ckanext.versioning.logic.errors import as_ckan_errors
 from ckanext.versioning.logic.validation import validated
@@ -46,16 +46,24 @@ def dataset_release_create(context: Context, data_dict: dict[str, Any]) -> dict[
     """
     given = validated(schema.dataset_release_create(), data_dict)
     package = access.readable(context, given["dataset"], "package_show", {"id": given["dataset"]})
-    tk.check_access("dataset_release_create", context, given)
+    return release(context, package, name=given["name"], ref=given["revision_ref"], said=_said(given))
+
+
+def release(
+    context: Context, package: Any, *, name: str | None, ref: str, said: dict[str, Any]
+) -> dict[str, Any]:
+    """What `dataset_release_create` does; raises our own errors. *said* as in `releases`."""
+    tk.check_access("dataset_release_create", context, {"dataset": package.id})
     actor.note(context)
     created = releases.create(
         package.id,
         access.viewer(context, package.id),
         actor.current(model.Session()),
-        name=given["name"],
-        ref=given["revision_ref"],
-        said={**dict.fromkeys(releases.SAID), "notes": "", **_said(given)},
+        name=name,
+        ref=ref,
+        said={**dict.fromkeys(releases.SAID), "notes": "", **said},
     )
+    activities.released(context, package, created)
     _commit(context)
     return created
 
@@ -166,9 +174,9 @@ def dataset_release_list(context: Context, data_dict: dict[str, Any]) -> list[di
 def dataset_release_next(context: Context, data_dict: dict[str, Any]) -> dict[str, Any]:
     """The name that the next release might get: the newest release's number, counted up in its own style.
 
-    Where a resource's content differs from that of the newest release, or a resource came or went, that is the
-    first number (``v1`` → ``v2``, ``1.2.3`` → ``2.0.0``), else the second (``v1.1``, ``1.3.0``). Names that
-    begin with a year go by the calendar: their last number is counted (``2026.09`` → ``2026.10``).
+    Where a resource's content differs from that of the newest release, or a resource came or went, that is
+    the first number (``v1`` → ``v2``, ``1.2.3`` → ``2.0.0``), else the second (``v1.1``, ``1.3.0``). Names
+    that begin with a year go by the calendar: their last number is counted (``2026.09`` → ``2026.10``).
 
     :param dataset: id or name of the dataset
     :type dataset: string

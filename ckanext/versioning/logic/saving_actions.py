@@ -1,14 +1,26 @@
-"""Actions that save a dataset: the way back, and core's, which take a message."""
+"""Actions that save a dataset: the way back, and core's with what they take besides."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import ckantoolkit as tk
+from ckan import model
 from ckan.types import Context
 
-from ckanext.versioning import access, actor, clearing, reading, reverting, revisions, taking_in
-from ckanext.versioning.logic import schema
+from ckanext.versioning import (
+    access,
+    activities,
+    actor,
+    base_revision,
+    clearing,
+    loading,
+    reading,
+    reverting,
+    revisions,
+    taking_in,
+)
+from ckanext.versioning.logic import saving, schema
 from ckanext.versioning.logic.errors import as_ckan_errors
 from ckanext.versioning.logic.validation import validated
 
@@ -27,6 +39,8 @@ def dataset_revert(context: Context, data_dict: dict[str, Any]) -> dict[str, Any
     :type parts: list of strings
     :param version_message: why (optional, default: ``Revert to r3``)
     :type version_message: string
+    :param base_revision: as in ``package_update`` (optional)
+    :type base_revision: string
 
     :returns: the dataset as ``package_update`` gives it, with ``new_resource_ids``: old id → new id of
         resources whose id another dataset has by now
@@ -34,7 +48,8 @@ def dataset_revert(context: Context, data_dict: dict[str, Any]) -> dict[str, Any
     :raises ObjectNotFound: no such dataset or revision, or the caller may not see it
     :raises NotAuthorized: the caller may not update the dataset
     :raises ValidationError: the ref is malformed, or fits several ids; there is no such part; a file was not
-        kept; or the old values do not satisfy the dataset's schema of today. Nothing was changed.
+        kept; the old values do not satisfy the dataset's schema of today; or the dataset has changed since
+        ``base_revision``. Nothing was changed.
     """
     given = validated(schema.dataset_revert(), data_dict)
     package = access.readable(context, given["dataset"], "package_show", {"id": given["dataset"]})
@@ -46,64 +61,106 @@ def dataset_revert(context: Context, data_dict: dict[str, Any]) -> dict[str, Any
     # Locked until package_update commits, and not from the index: what is merged is what is saved over.
     locked: Any = {**editing, "for_update": True, "use_cache": False}
     now = tk.get_action("package_show")(locked, {"id": package.id})
+    if "base_revision" in given:
+        base_revision.check(package.id, given["base_revision"])
     then = reading.editable(editing, package, revision)
     wanted = reverting.reverted(now, then, given.get("parts"), kept)
     places = reading.take_ids_used_elsewhere(package.id, wanted["resources"])
-    with actor.saying(given.get("version_message") or f"Revert to r{revision.seq}", "revert"):
+    message = given.get("version_message") or f"Revert to r{revision.seq}"
+    with actor.saying(message, "revert"), actor.watching() as recorded:
         saved = tk.get_action("package_update")(tk.fresh_context(context), wanted)
+    if package.id in recorded:
+        _after_revert(context, package, revision.seq, saved, recorded[package.id])
     return {**saved, "new_resource_ids": {old: saved["resources"][place]["id"] for place, old in places}}
 
 
+def _after_revert(context: Context, package: Any, seq: int, saved: dict[str, Any], made: int) -> None:
+    """What others are told of it; that cannot undo it any more. *made* is the number of the new revision."""
+    actor.note(context)
+    activities.reverted(context, package, seq)
+    model.repo.commit()
+    changed = revisions.changed_files(package.id, made)
+    loading.submit(context, [resource for resource in saved["resources"] if resource["id"] in changed])
+
+
 @tk.chained_action
-@as_ckan_errors
 def package_update(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-    """Core's, with ``version_message``.
+    """Core's, with what it takes besides.
 
     This and the other actions named below refuse to save what ``package_show`` or ``resource_show`` gave for
     an old revision.
 
-    :param version_message: what is to be said about the revision that this makes, up to 1000 characters. It
-        becomes no part of the dataset. Also a parameter of ``package_create``, ``package_patch``,
-        ``package_revise`` (in ``update``), ``resource_create``, ``resource_update``, ``resource_patch`` and
-        ``resource_delete`` (optional)
+    These are also parameters of ``package_patch``, ``package_revise`` (in ``update``), ``resource_create``,
+    ``resource_update``, ``resource_patch`` and ``resource_delete``; ``package_create`` has all but the base.
+    They become no part of the dataset.
+
+    :param version_message: what is to be said about the revision that this makes, up to 1000 characters
+        (optional; required for changes where the site or the organisation asks for it)
     :type version_message: string
+    :param version_release: release the revision that this makes; if it changes nothing, the newest one
+        (optional, default: false)
+    :type version_release: bool
+    :param version_release_name: name of the release (optional, default: as ``dataset_release_next`` proposes)
+    :type version_release_name: string
+    :param base_revision: the revision that this change was made from, by its id or as in ``r17``: the save is
+        refused if the dataset has a newer one. Of several who save at once from one base, exactly one
+        succeeds (optional)
+    :type base_revision: string
 
-    :raises ValidationError: it is such a dict; the message is not text, or too long
+    :raises ValidationError: it is such a dict; the message is missing, not text, or too long; the name is
+        taken or not allowed, or there is no number for the next one; the request's header
+        ``X-CKAN-Changeset`` is no name; or the dataset has changed since. Then the error (status 409) has
+        ``base_revision`` with the reason and what to do, and ``head``: ``seq``, ``id``, ``author`` and
+        ``created`` of the newest revision, as in ``dataset_revision_list``. Nothing was saved. Only if
+        somebody else takes the name in the same moment, the dataset is saved and not released, and the error
+        says so.
     """
-    return _with_message(original_action, context, clearing.without_removal(data_dict))
+    name_or_id: Any = data_dict.get("id") or data_dict.get("name")
+    if base := base_revision.take():
+        # Given to an action on a resource, which would look into an error of CKAN's for its own fields.
+        base_revision.check_for(context, model.Package.get(name_or_id), base)
+    return _package_update(original_action, context, data_dict, lambda: model.Package.get(name_or_id))
 
 
-def _with_message(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-    data_dict = reading.for_saving(data_dict)
-    if "version_message" not in data_dict:
-        return original_action(context, data_dict)
-    # A copy: core would keep it as an extra of a resource, and a form that is shown again must not lose it.
-    rest = {key: value for key, value in data_dict.items() if key != "version_message"}
-    given = validated(schema.version_message(), {"version_message": data_dict["version_message"]})
-    with actor.saying(given.get("version_message"), deferred=bool(context.get("defer_commit"))):
-        return original_action(context, rest)
+@as_ckan_errors
+def _package_update(original_action: Any, context: Context, data_dict: dict[str, Any], dataset: Any) -> Any:
+    given = clearing.without_removal(data_dict)
+    return saving.save(original_action, context, given, dataset, compare=True)
 
 
-def _taking_a_message(name: str) -> Any:
-    @tk.chained_action
-    @as_ckan_errors
-    def action(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-        return _with_message(original_action, context, data_dict)
-
-    action.__name__ = name
-    action.__doc__ = f"Core's {name}, with ``version_message`` as in ``package_update``."
-    return action
+@tk.chained_action
+@as_ckan_errors
+def package_create(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
+    """Core's, with the same parameters as ``package_update``."""
+    return saving.save(original_action, context, data_dict, lambda: None)
 
 
 @tk.chained_action
 @as_ckan_errors
 def resource_create(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
-    """Core's, with ``version_message`` as in ``package_update``."""
+    """Core's, with the same parameters as ``package_update``."""
+    package_id: Any = data_dict.get("package_id")
     # CKAN 2.11 looks for what it is to remove here already.
-    return _with_message(original_action, context, clearing.without_removal(data_dict))
+    given = clearing.without_removal(data_dict)
+    return saving.save(original_action, context, given, lambda: model.Package.get(package_id), resource=True)
 
 
-package_create = _taking_a_message("package_create")
-resource_delete = _taking_a_message("resource_delete")
-resource_patch = _taking_a_message("resource_patch")
-resource_update = _taking_a_message("resource_update")
+def _of_a_resource(name: str, *, removes: bool = False) -> Any:
+    @tk.chained_action
+    @as_ckan_errors
+    def action(original_action: Any, context: Context, data_dict: dict[str, Any]) -> Any:
+        id: Any = data_dict.get("id")
+        resource = model.Resource.get(id)
+        package_id = resource and resource.package_id
+        return saving.save(
+            original_action, context, data_dict, lambda: model.Package.get(package_id), resource=removes
+        )
+
+    action.__name__ = name
+    action.__doc__ = f"Core's {name}, with the same parameters as ``package_update``."
+    return action
+
+
+resource_delete = _of_a_resource("resource_delete", removes=True)
+resource_patch = _of_a_resource("resource_patch")
+resource_update = _of_a_resource("resource_update")

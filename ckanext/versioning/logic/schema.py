@@ -7,7 +7,7 @@ from typing import Any
 
 import ckantoolkit as tk
 
-from ckanext.versioning import doi, refs
+from ckanext.versioning import base_revision, doi, refs
 from ckanext.versioning.errors import InvalidRef
 
 #: Revisions in one answer of `dataset_revision_list`, unless asked otherwise …
@@ -79,6 +79,20 @@ def dataset_release_list() -> dict[str, Any]:
     return {"dataset": [tk.get_validator("not_missing"), _text]}
 
 
+def package_show_release() -> dict[str, Any]:
+    return {
+        "dataset": [tk.get_validator("not_missing"), _text],
+        "release": [tk.get_validator("ignore_empty"), _text],
+    }
+
+
+def resource_show_release() -> dict[str, Any]:
+    return {
+        "id": [tk.get_validator("not_missing"), _text],
+        "release": [tk.get_validator("not_missing"), _text],
+    }
+
+
 def dataset_release_next() -> dict[str, Any]:
     return {
         "dataset": [tk.get_validator("not_missing"), _text],
@@ -99,12 +113,24 @@ def dataset_revert() -> dict[str, Any]:
         "dataset": [tk.get_validator("not_missing"), _text],
         "revision_ref": [tk.get_validator("not_missing"), _text],
         "parts": [tk.get_validator("ignore_missing"), _names],
-        **version_message(),
+        **_about_a_save(),
     }
 
 
-def version_message() -> dict[str, Any]:
-    return {"version_message": [tk.get_validator("ignore_empty"), _short(MAX_MESSAGE)]}
+def saving() -> dict[str, Any]:
+    """What core's actions that save take besides."""
+    return {
+        **_about_a_save(),
+        "version_release": [tk.get_validator("ignore_missing"), tk.get_validator("boolean_validator")],
+        "version_release_name": [tk.get_validator("ignore_empty"), _text],
+    }
+
+
+def _about_a_save() -> dict[str, Any]:
+    return {
+        "version_message": [tk.get_validator("ignore_empty"), _short(MAX_MESSAGE)],
+        "base_revision": [tk.get_validator("ignore_empty"), _base],
+    }
 
 
 def show_revision() -> dict[str, Any]:
@@ -154,6 +180,14 @@ def _doi(value: Any) -> str | None:
             "address at https://doi.org/."
         )
     return found
+
+
+def _base(value: Any) -> str:
+    try:
+        base_revision.parse(_text(value))
+    except InvalidRef as error:
+        raise tk.Invalid(str(error)) from None
+    return value
 
 
 def _names(value: Any) -> list[str]:

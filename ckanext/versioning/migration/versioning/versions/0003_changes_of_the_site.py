@@ -22,15 +22,14 @@ def upgrade() -> None:
     op.add_column("versioning_revision", txid)
     op.add_column("versioning_revision", sa.Column("number", sa.BigInteger, sa.Identity(), nullable=False))
     op.create_index("versioning_revision_number", "versioning_revision", ["txid", "number"], unique=True)
-    op.create_table(
+    feed = op.create_table(
         "versioning_feed",
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("table_oid", sa.BigInteger, nullable=False),
         sa.Column("txid", sa.BigInteger, nullable=False, server_default=sa.text("txid_current()")),
     )
-    op.execute(
-        f"INSERT INTO versioning_feed (id, table_oid) VALUES ('{uuid4().hex}', 'versioning_feed'::regclass::oid)"
-    )
+    oid = sa.literal_column("'versioning_feed'::regclass::oid::bigint")
+    op.execute(sa.insert(feed).values(id=uuid4().hex, table_oid=oid))
 
 
 def downgrade() -> None:
