@@ -15,7 +15,6 @@ from ckan.cli import load_config
 from ckan.config.middleware import make_app
 from werkzeug.serving import make_server
 
-
 #: Plugins of core that show files.
 VIEWS = "image_view text_view"
 
