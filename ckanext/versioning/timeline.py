@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from ckan import model
+from sqlalchemy.dialects import postgresql
 
 from ckanext.versioning import model as tables
 from ckanext.versioning import releases, revisions, words
@@ -125,12 +126,11 @@ def _saves(package_id: str, who: Viewer, lines: list[dict[str, Any]], before: li
     if not lines:
         return {}
     r = tables.revision
-    line = sa.values(
-        sa.column("seq", sa.Integer),
-        sa.column("before", sa.Integer),
-        sa.column("changeset", sa.Text),
-        name="line",
-    ).data([(one["seq"], after, one["changeset"]) for one, after in zip(lines, before, strict=True)])
+    line = _table(
+        "line",
+        {"seq": sa.Integer, "before": sa.Integer, "changeset": sa.Text},
+        [(one["seq"], after, one["changeset"]) for one, after in zip(lines, before, strict=True)],
+    )
     save = (
         sa.select(r.c.seq, r.c.summary)
         .where(
@@ -175,9 +175,7 @@ def _names(package_id: str, saves: dict[int, _Saves]) -> dict[int, dict[str, str
     if not wanted:
         return {}
     s, b = tables.resource_state, tables.metadata_blob
-    want = sa.values(
-        sa.column("line", sa.Integer), sa.column("id", sa.Text), sa.column("seq", sa.Integer), name="want"
-    ).data(wanted)
+    want = _table("want", {"line": sa.Integer, "id": sa.Text, "seq": sa.Integer}, wanted)
     query = (
         sa.select(want.c.line, want.c.id, b.c.body)
         .join(
@@ -193,6 +191,16 @@ def _names(package_id: str, saves: dict[int, _Saves]) -> dict[int, dict[str, str
     for line, id, body in model.Session.execute(query):
         names.setdefault(line, {})[id] = _name(body)
     return names
+
+
+def _table(name: str, columns: dict[str, Any], rows: list[tuple[Any, ...]]) -> Any:
+    """*rows* as a table of a query. Not as VALUES: SQLAlchemy puts those together anew each time."""
+    arrays = [
+        sa.cast(list(values), postgresql.ARRAY(kind))
+        for values, kind in zip(zip(*rows, strict=True), columns.values(), strict=True)
+    ]
+    names = (sa.column(column, kind) for column, kind in columns.items())
+    return sa.func.unnest(*arrays).table_valued(*names, name=name).render_derived()
 
 
 def _name(body: str | None) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from services import postgres
 
@@ -71,7 +72,7 @@ class Server:
             try:
                 engine.connect().close()
                 return
-            except sa.exc.OperationalError:
+            except OperationalError:
                 assert self._process.poll() is None, (self.directory / "log").read_text()
                 time.sleep(0.05)
         raise AssertionError("PostgreSQL does not answer; " + (self.directory / "log").read_text())

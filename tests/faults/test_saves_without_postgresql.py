@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from services import ini
 from services.checkout import ROOT, write_private
@@ -44,7 +45,7 @@ def save(resource_id: str, saves: int, label: str = "Saved") -> int:
                 text = f"{label} {number}"
                 tk.get_action("resource_patch")(context, {"id": resource_id, "description": text})
                 break
-            except sa.exc.SQLAlchemyError:
+            except SQLAlchemyError:
                 model.Session.remove()  # as at the end of a request
                 failed += 1
                 time.sleep(0.02)
