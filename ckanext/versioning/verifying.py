@@ -261,6 +261,9 @@ def history_findings(session: Any, package_id: str) -> Iterator[Finding]:
     for release in session.execute(_STRAY_RELEASES, of):
         text = f"The release {release.name!r} names revision {release.seq}, which does not exist."
         yield Finding("no-revision", package_id, release.seq, text)
+    for file in session.execute(_STRAY_FILES, of):
+        text = f"Resource {file.resource_id} has a file from revision {file.from_seq} on, but no state there."
+        yield Finding("no-revision", package_id, file.from_seq, text)
 
 
 def _stream(session: Any, query: Any, parameters: dict[str, Any], rows: int) -> Any:
@@ -299,6 +302,15 @@ def _texts_query() -> Any:
     )
 
 
+def _stray_files_query() -> Any:
+    s, file = tables.resource_state, tables.classic_file
+    key = ("package_id", "resource_id", "from_seq")
+    there = sa.exists().where(*(s.c[name] == file.c[name] for name in key))
+    return sa.select(file.c.resource_id, file.c.from_seq).where(
+        file.c.package_id == sa.bindparam("of"), ~there
+    )
+
+
 def _stray_releases_query() -> Any:
     r, release = tables.revision, tables.release
     there = sa.exists().where(r.c.package_id == release.c.package_id, r.c.seq == release.c.seq)
@@ -309,3 +321,4 @@ _REVISIONS = _with_text(tables.revision, tables.revision.c.seq)
 _STATES = _with_text(tables.resource_state, tables.resource_state.c.from_seq)
 _TEXTS_OF = _texts_query()
 _STRAY_RELEASES = _stray_releases_query()
+_STRAY_FILES = _stray_files_query()

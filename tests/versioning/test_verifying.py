@@ -108,6 +108,12 @@ CASES: dict[str, tuple[Callable[[dict[str, Any]], Any], list[tuple[str, int | No
         ),
         [("no-revision", 9)],
     ),
+    "a file of no state": (
+        lambda dataset: sa.insert(tables.classic_file).values(
+            package_id=dataset["id"], resource_id="new", from_seq=2, size=1, mtime_ns=1
+        ),
+        [("no-revision", 2)],
+    ),
     "a release of no revision": (update(tables.release, seq=9), [("no-revision", 9)]),
 }
 
