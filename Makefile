@@ -54,7 +54,7 @@ demo: ## a site with users and sample data, and the story played on it; it stays
 	@services/install demo
 	@$(BIN)/python -m demo
 
-picture: browser demo ## docs/versions.png, the picture in the README, from the demo
+picture: browser demo ## docs/versions.png, the picture in the README, and the others in docs/, from the demo
 	@$(BIN)/python -m demo.picture
 
 stop: ## end everything that this checkout runs; data stays

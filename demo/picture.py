@@ -1,4 +1,4 @@
-"""``make picture``: docs/versions.png, the history of a sample dataset as the running demo shows it."""
+"""``make picture``: docs/versions.png and others, a sample dataset's history as the running demo shows it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,17 @@ from services import chromium
 from services.checkout import ROOT, RUN
 from services.progress import Failure, exit_with, step
 
+#: The picture in the README.
 PICTURE = ROOT / "docs" / "versions.png"
 DATASET = "seattle-weather"
+#: All pictures in docs/, with the address of the page below the dataset's.
+PICTURES = {
+    PICTURE.name: "/versions",
+    "versions_filtered.png": "/versions?releases=true&since=2020-01-01",
+    "version_old.png": "/v/v1",
+    "version_release.png": "/v/r1/release",
+    "version_revert.png": "/v/v1/revert",
+}
 #: Pixels; as wide as what shows a README.
 SIZE = ViewportSize(width=1000, height=800)
 COLOURS = 160
@@ -23,14 +32,18 @@ COLOURS = 160
 MAX_BYTES = 150_000
 
 
-def take(site: dict[str, Any], path: Path) -> None:
-    """What the editor sees who opens the dataset's Versions tab."""
+def take(site: dict[str, Any], directory: Path) -> None:
+    """What the dataset's editor sees on each of the pages."""
     with chromium.launched() as browser:
         page = browser.new_page(base_url=site["url"], viewport=SIZE, locale="en")
         _log_in(page, site["editor"])
-        page.goto(f"/dataset/{DATASET}/versions")
-        page.get_by_role("link", name="v1", exact=True).first.wait_for()
-        taken = page.screenshot(caret="hide", animations="disabled")
+        for name, address in PICTURES.items():
+            page.goto(f"/dataset/{DATASET}{address}")
+            page.get_by_role("main").get_by_role("heading", level=1).first.wait_for()
+            _save(page.screenshot(caret="hide", animations="disabled"), directory / name)
+
+
+def _save(taken: bytes, path: Path) -> None:
     # The page has few colours, and a table of them takes a third of the space.
     Image.open(BytesIO(taken)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(
         path, optimize=True
@@ -55,9 +68,9 @@ def main() -> None:
         site = json.loads((RUN / "demo.json").read_text())
     except FileNotFoundError:
         raise Failure("There is no .run/demo.json.", "run `make demo` first.") from None
-    with step(f"Taking {PICTURE.relative_to(ROOT)}"):
+    with step(f"Taking pictures in {PICTURE.parent.relative_to(ROOT)}"):
         try:
-            take(site, PICTURE)
+            take(site, PICTURE.parent)
         except Error as error:
             raise Failure(
                 f"The browser did not get there: {error}", "is the site up? `make demo` brings it up."

@@ -1,10 +1,12 @@
-"""The picture in the README, which `make picture` takes from the demo."""
+"""The pictures in the README and the docs, which `make picture` takes from the demo."""
 
 from __future__ import annotations
 
 import re
 
-from demo.picture import MAX_BYTES, PICTURE, SIZE
+import pytest
+
+from demo.picture import MAX_BYTES, PICTURE, PICTURES, SIZE
 from services.checkout import ROOT
 
 
@@ -14,8 +16,15 @@ def test_it_is_what_the_readme_shows():
     assert ROOT / picture[1] == PICTURE
 
 
-def test_it_is_a_png_of_that_size_and_small():
-    content = PICTURE.read_bytes()
+def test_the_docs_show_all_of_them():
+    docs = (ROOT / "docs" / "versioning_pages.rst").read_text()
+    shown = re.findall(r"^\.\. image:: (\S+)\n   :alt: \S", docs, re.MULTILINE)
+    assert sorted(shown) == sorted(PICTURES)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_it_is_a_png_of_that_size_and_small(name: str):
+    content = (PICTURE.parent / name).read_bytes()
     assert content.startswith(b"\x89PNG")
     width, height = (int.from_bytes(content[place : place + 4], "big") for place in (16, 20))
     assert (width, height) == (SIZE["width"], SIZE["height"])

@@ -13,12 +13,16 @@ import flask
 import rq
 from ckan import model
 
+from ckanext.versioning.errors import MessageRequired
+
 #: In `Session.info`: the user of the action that runs, left by our hooks.
 USER = "ckanext.versioning.user"
 #: In `Session.info`: what the actions that run, or one that others commit, give to what is recorded.
 _SAYING, _SAID = "ckanext.versioning.saying", "ckanext.versioning.said"
 #: In `Session.info`: numbers of the revisions that were recorded, by dataset, while somebody is `watching`.
 _RECORDED = "ckanext.versioning.recorded"
+#: In `Session.info`: the dataset whose change needs a message and has none.
+_OWED = "ckanext.versioning.owed"
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,26 @@ def watching() -> Iterator[dict[str, int]]:
         info.pop(_RECORDED, None)
 
 
+@contextmanager
+def owing_message(package_id: str) -> Iterator[None]:
+    """In this block a change of the dataset is refused: it needs a message, and has none."""
+    info = model.Session().info
+    outer = info.get(_OWED)
+    info[_OWED] = package_id
+    try:
+        yield
+    finally:
+        info[_OWED] = outer
+
+
+def owes_message(session: Any, package_id: str) -> bool:
+    return session.info.get(_OWED) == package_id
+
+
 def tell(session: Any, package_id: str, seq: int | None) -> None:
-    """Let those who are `watching` know what was recorded."""
+    """Let those who are `watching` know what was recorded. Raises MessageRequired."""
+    if seq is not None and owes_message(session, package_id):
+        raise MessageRequired
     recorded = session.info.get(_RECORDED)
     if recorded is not None and seq is not None:
         recorded[package_id] = seq

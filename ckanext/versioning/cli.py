@@ -11,7 +11,7 @@ import click
 from ckan import model
 from ckan.cli import db
 
-from ckanext.versioning import catching_up, recording, statistics, verifying
+from ckanext.versioning import catching_up, pins, reading, recording, statistics, taking_in, verifying
 from ckanext.versioning.command_output import NeedsTables, answer, count, progress
 from ckanext.versioning.logic.schema import LIMIT, MAX_LIMIT
 
@@ -85,6 +85,45 @@ def backfill(dry_run: bool, as_json: bool) -> None:
             f"{count(left, 'dataset was', 'datasets were')} being saved by somebody all the time. "
             "Run the command again."
         )
+
+
+@versioning.command("take-in")
+@click.option("--dry-run", is_flag=True, help="Say how many there are, and copy nothing.")
+@as_json
+def take_in(dry_run: bool, as_json: bool) -> None:
+    """Copy files of CKAN's own FileStore, which revisions refer to, into the object store.
+
+    Background jobs do that after each save; this does what they have left. It can be stopped at any moment:
+    run it again, and it goes on. The files themselves are only read.
+    """
+    if not reading.has_files():
+        raise click.ClickException("The site has no object store: add external_storage to ckan.plugins.")
+    files = pins.waiting(model.Session)
+    model.Session.remove()
+    taken, left = 0, list[tuple[pins.Pinned, str]]()
+    if not dry_run:
+        with progress("Taking in files", len(files)) as advance:
+
+            def note(file: pins.Pinned, outcome: taking_in.Outcome) -> None:
+                if outcome in taking_in.WHY:
+                    left.append((file, outcome))
+                advance(1)
+
+            taken = _taken_in(note)
+    if as_json:
+        rows = [
+            {"package_id": file.package_id, "resource_id": file.resource_id, "reason": reason}
+            for file, reason in left
+        ]
+        size = sum(file.mark.size for file in files)
+        answer({"dry_run": dry_run, "waiting": len(files), "bytes": size, "taken": taken, "left": rows})
+    elif dry_run:
+        click.echo(f"{count(len(files), 'file waits', 'files wait')}: without --dry-run, they are taken in.")
+    else:
+        click.echo(f"Took in {count(taken, 'file')}.")
+    for file, reason in left:
+        why = taking_in.WHY[reason]
+        click.echo(f"Not taken in: {file.resource_id} of dataset {file.package_id}: {why}", err=True)
 
 
 @versioning.command()
@@ -275,6 +314,15 @@ def stats(limit: int, as_json: bool) -> None:
         click.echo("largest histories (revisions, bytes, dataset):")
     for history in found["largest"]:
         click.echo(f"{history['revisions']:>10}{history['bytes']:>14}  {history['name'] or history['id']}")
+
+
+def _taken_in(progress: Any) -> int:
+    from ckanext.external_storage.errors import StorageError  # versioning also runs without it
+
+    try:
+        return taking_in.take_in(progress=progress)["taken"]
+    except StorageError as error:
+        raise click.ClickException(f"{error} What was taken in stays; run the command again.") from error
 
 
 def _call(action: str, user: str | None = None, **data: Any) -> Any:

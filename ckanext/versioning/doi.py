@@ -8,7 +8,7 @@ from urllib.parse import unquote
 #: Longest DOI, in characters.
 MAX_LENGTH = 300
 
-# DOI Handbook, "Numbering": 10.<registrant>/<suffix>; a registrant has parts, a suffix any printable characters.
+# DOI Handbook, "Numbering": 10.<registrant>/<suffix>; registrants have parts, suffixes any characters.
 _DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]+)*/\S+")
 _ADDRESS = re.compile(r"https?://(?:dx\.|www\.)?doi\.org/", re.IGNORECASE)
 

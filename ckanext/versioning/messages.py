@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import ckantoolkit as tk
 import flask
 import sqlalchemy as sa
 from ckan import model
@@ -39,27 +38,23 @@ def required(owner_org: str | None) -> bool:
     return str(value).strip().lower() not in _NO
 
 
-def check_certain_change(context: Any, package: Any, data_dict: dict[str, Any], *, resource: bool) -> None:
-    """Raise MessageRequired before anything is done, where a change is certain and could not be undone.
-
-    A resource that comes or goes (*resource*) and a new file: core has written files, some of them over older
-    ones, by the time that the dataset is compared. A move to another organisation: CKAN 2.11 commits in the
-    middle of it.
-    """
-    moves = data_dict.get("owner_org") not in (None, "", package.owner_org)
-    if (resource or moves or data_dict.get("upload")) and _missing(package):
-        # Whoever may not save is told that by core, and nothing else.
-        tk.check_access("package_update", tk.fresh_context(context), {"id": package.id})
-        raise MessageRequired
+def missing(package: Any) -> bool:
+    """Would a change of *package* now lack a message that it needs?"""
+    return (
+        not actor.current(model.Session()).message
+        and not package.state.startswith("draft")
+        and required(package.owner_org)
+        and not (_committed_state(package.id) or "draft").startswith("draft")
+    )
 
 
 def check_change(package_id: str) -> None:
-    """Raise MessageRequired if what is saved, but not committed, has no message and would be a revision."""
-    if not can_be_given():
-        return
+    """Raise MessageRequired if what is saved, but not committed, needs a message and would be a revision.
+
+    When it is committed that is noticed anyway (`actor.tell`), but on 2.12 the index has it by then.
+    """
     session = model.Session()
-    package = session.get(model.Package, package_id)
-    if not _missing(package):
+    if not actor.owes_message(session, package_id):
         return
     # Recorded for a try, and taken back: only that tells what really makes a revision.
     with session.begin_nested() as attempt:
@@ -67,15 +62,6 @@ def check_change(package_id: str) -> None:
         attempt.rollback()
     if seq is not None:
         raise MessageRequired
-
-
-def _missing(package: Any) -> bool:
-    return (
-        not actor.current(model.Session()).message
-        and not package.state.startswith("draft")
-        and required(package.owner_org)
-        and not (_committed_state(package.id) or "draft").startswith("draft")
-    )
 
 
 def can_be_given() -> bool:

@@ -25,6 +25,7 @@ from ckanext.versioning import NAMES, actor, changes, dictized, pins, snapshot, 
 from ckanext.versioning import model as tables
 from ckanext.versioning.actor import Actor
 from ckanext.versioning.changes import Change
+from ckanext.versioning.errors import MessageRequired
 from ckanext.versioning.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ def _record_pending(session: Any) -> None:
     for package_id in sorted(pending):  # the same order everywhere: no two savers wait for each other
         try:
             actor.tell(session, package_id, record(session, package_id))
-        except tk.ValidationError:  # which says itself what is wrong with the request
+        except (MessageRequired, tk.ValidationError):  # which say what is wrong with the request
             raise
         except Exception:
             log.exception("The revision of dataset %s could not be recorded: nothing is saved.", package_id)

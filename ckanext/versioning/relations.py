@@ -40,7 +40,8 @@ def of_version(
 def of_file(response: Any, asked: Asked, revision: Any, state: Any, filename: str) -> Any:
     """Add the links from a resource's file in *revision* to its other contents; returns *response*.
 
-    *state* is its row, which has a ``file_oid``. What comes before and after is the nearest revision with other bytes.
+    *state* is the row of the resource, which has a file. What comes before and after is the nearest revision
+    with other bytes.
     """
     r, s, c = tables.revision, tables.resource_state, tables.classic_file
     # A file that waits to be taken in has no sha256 yet, only the mark by which it is pinned.

@@ -112,12 +112,15 @@ def stored_oid(resource: Mapping[str, Any]) -> str | None:
 def dataset_projection(body: Mapping[str, Any]) -> dict[str, Any]:
     """What of a dataset counts as its content: two saves with equal projections are one revision.
 
-    Tags count by name and vocabulary, groups by id, extras by key; none has an order of its own.
+    Tags count by name and vocabulary, groups by id, extras by key; none has an order of its own, and neither
+    have relationships.
     """
     content = {key: value for key, value in body.items() if key not in DERIVED_DATASET_FIELDS}
     content["extras"] = {extra["key"]: extra["value"] for extra in body["extras"]}
     content["tags"] = sorted([tag["vocabulary_id"] or "", tag["name"]] for tag in body["tags"])
     content["groups"] = sorted(group["id"] for group in body["groups"])
+    if relationships := content.get("relationships_as_subject"):
+        content["relationships_as_subject"] = sorted(relationships, key=lambda one: one["id"])
     return content
 
 

@@ -55,16 +55,17 @@ def take_in(
                 "The file of resource %s in dataset %s was not taken into the object store: %s",
                 file.resource_id,
                 file.package_id,
-                _WHY[outcome],
+                WHY[outcome],
             )
         if progress:
             progress(file, outcome)
     return counted
 
 
-_WHY = {
+#: What is to be said about a file that history goes on without.
+WHY = {
     "gone": "it is not in CKAN's FileStore, or has been replaced since it was recorded.",
-    "unread": "it could not be read. Try again: ckan versioning backfill.",
+    "unread": "it could not be read. Try again: ckan versioning take-in.",
 }
 
 
@@ -148,7 +149,7 @@ def _take_in_lost(
 def start_jobs(session: Any) -> None:
     """After a commit: have the files taken in that it has pinned.
 
-    If no job can be started, ``ckan versioning backfill`` or the next save of the dataset does it.
+    If no job can be started, ``ckan versioning take-in`` or the next save of the dataset does it.
     """
     if session.in_nested_transaction():
         return
@@ -161,7 +162,7 @@ def start_jobs(session: Any) -> None:
             tk.enqueue_job(take_in, [package_id], title=title, rq_kwargs={"timeout": timeout})
         except RedisError:  # the save is done, and says so
             log.warning(
-                "The files of dataset %s wait for: ckan versioning backfill", package_id, exc_info=True
+                "The files of dataset %s wait for: ckan versioning take-in", package_id, exc_info=True
             )
 
 

@@ -15,6 +15,9 @@ from ckan.cli import load_config
 from ckan.config.middleware import make_app
 from werkzeug.serving import make_server
 
+#: Plugins of core that show files.
+VIEWS = "image_view text_view"
+
 
 def main(ini: str) -> None:
     # CKAN logs to standard output, which nobody reads on after the address.
@@ -26,6 +29,7 @@ def main(ini: str) -> None:
     url = f"http://127.0.0.1:{port}"
     config = load_config(ini)
     config["ckan.site_url"] = url
+    config["ckan.plugins"] = f"{config['ckan.plugins']} {VIEWS}"
     # On 2.11 it lets the environment of a request say who is logged in.
     config["testing"] = False
     server = make_server("127.0.0.1", port, make_app(config), threaded=True, fd=listener.fileno())

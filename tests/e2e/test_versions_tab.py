@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import LiveSite, Person, log_in
 
@@ -107,6 +107,24 @@ def test_with_the_keyboard_alone(visitor: Page, dataset: Published):
     assert downloaded(visitor, lambda: visitor.keyboard.press("Enter")) == FIRST
 
 
+def test_the_list_is_filtered_with_the_keyboard_and_without_scripts(
+    browser: Browser, site: LiveSite, dataset: Published
+):
+    context = browser.new_context(base_url=site.url, locale="en", java_script_enabled=False)
+    page = context.new_page()
+    page.goto(dataset.address("/versions"))
+    expect(page.locator(".versions-list > li")).to_have_count(2)
+    page.get_by_text("Filter the list").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("checkbox", name="Releases only").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**releases=true**")
+    expect(page.locator(".versions-list > li")).to_have_count(1)
+    expect(page.get_by_role("checkbox", name="Releases only")).to_be_checked()
+    context.close()
+
+
 def test_who_may_not_read_the_dataset_finds_nothing(
     visitor: Page, people: tuple[Person, Person, dict[str, Any]]
 ):
@@ -177,12 +195,16 @@ def test_an_editor_goes_back_to_a_version(visitor: Page, people: tuple[Person, P
     assert shown["resources"][0]["sha256"] == hashlib.sha256(FIRST).hexdigest()
 
 
-@pytest.mark.parametrize("address", ["/versions", "/v/v1", "/v/head", "/v/head/release", "/v/v1/revert"])
+@pytest.mark.parametrize(
+    "address",
+    ["/versions?releases=true", "/v/v1", "/v/head", "/v/head/release", "/v/v1/release/edit", "/v/v1/revert"],
+)
 @pytest.mark.parametrize("width", [1280, 360])
 def test_nothing_keeps_anybody_out(visitor: Page, dataset: Published, address: str, width: int):
     log_in(visitor, dataset.editor)
     visitor.set_viewport_size({"width": width, "height": 800})
-    visitor.goto(dataset.address(address))
+    # The narrow one from right to left.
+    visitor.goto(("/ar" if width == 360 else "") + dataset.address(address))
     # What core's header, sidebar and footer do is not ours.
     violations = Axe().run(visitor, context="#content .primary").response["violations"]
     assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations] == []

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from ckanext.external_storage.download import content_disposition, object_response
+from ckanext.external_storage.download import content_disposition, media_type, object_response
 
 DATA = b"0123456789"
 OID = "a" * 64
@@ -63,6 +63,19 @@ def test_head_has_the_headers_and_no_body():
     status, body, headers = get("HEAD")
     assert (status, body, headers["Content-Length"]) == (200, b"", "10")
     assert headers["Accept-Ranges"] == "bytes"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.js", "text/plain"),
+        ("a.MJS", "text/plain"),
+        ("a.css", "text/css"),
+        (None, "application/octet-stream"),
+    ],
+)
+def test_no_page_can_have_it_as_its_script(name: str | None, expected: str):
+    assert media_type(name) == expected
 
 
 def test_hostile_content_is_kept_harmless():

@@ -30,11 +30,12 @@ def test_both_are_told(stream: Portal):
     call("dataset_release_create", editor, dataset=dataset["id"], name="v1", title="The <first>")
     call("dataset_revert", editor, dataset=dataset["id"], revision_ref="r1")
     call("dataset_revert", editor, dataset=dataset["id"], revision_ref="r1")  # changes nothing
-    assert types(dataset, editor)[:3] == ["reverted package", "changed package", "released package"]
+    ours = [kind for kind in types(dataset, editor) if kind.startswith("re")]
+    assert ours == ["reverted package", "released package"]
     page = stream.get(f"/dataset/activity/{dataset['id']}").body
     assert "released" in page
     assert f"/dataset/{dataset['id']}/v/v1" in page
-    assert "The &lt;first&gt;" in page
+    assert "v1: The &lt;first&gt;</a>" in page
     assert "went back to revision 1" in page
     only = call("package_activity_list", id=dataset["id"], activity_types=["released package"])
     assert [activity["user_id"] for activity in only] == [editor["id"]]

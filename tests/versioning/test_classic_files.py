@@ -27,8 +27,11 @@ from tests.versioning.recorded import call
 FIRST, SECOND = b"id,value\n1,first\n", b"id,value\n1,second\n"
 
 
+pytestmark = pytest.mark.usefixtures("with_plugins")
+
+
 @pytest.fixture
-def older(portal: Portal) -> tuple[Any, Any, Any]:
+def older(with_plugins: Any) -> tuple[Any, Any, Any]:
     """Editor, dataset and resource of a site that had neither of the plugins: no revision yet."""
     editor, dataset = editor_and_dataset()
     resource = classic_resource(dataset, FIRST, "werte.csv")
@@ -96,15 +99,15 @@ def test_its_bytes_are_there_before_and_after_it_is_taken_in(portal: Portal, old
 
 
 @pytest.mark.usefixtures("with_test_worker", "clean_queues")
-def test_a_commit_has_its_files_taken_in_by_a_job(portal: Portal, older: Any):
+def test_a_commit_has_its_files_taken_in_by_a_job(older: Any):
     editor, dataset, resource = older
-    portal.action("package_patch", editor, id=dataset["id"], title="After")
+    call("package_patch", editor, id=dataset["id"], title="After")
     *_others, job = jobs.get_queue().jobs
     assert job.timeout >= tk.config["ckan.jobs.timeout"]
     jobs.Worker().work(burst=True)
     assert pinned(dataset) == [(1, oid_of(FIRST))]
     # Further states of the same file need none.
-    portal.action("resource_patch", editor, id=resource["id"], description="More")
+    call("resource_patch", editor, id=resource["id"], description="More")
     assert pinned(dataset) == [(1, oid_of(FIRST)), (3, oid_of(FIRST))]
     assert jobs.get_queue().jobs == []
     assert classic_path(resource).read_bytes() == FIRST
@@ -120,7 +123,7 @@ def test_a_save_is_done_even_if_no_job_can_be_started(older: Any, monkeypatch: A
     assert taking_in.take_in(dataset["id"]) == {"taken": 1}
 
 
-def test_clearing_it_leaves_the_file(portal: Portal, older: Any):
+def test_clearing_or_replacing_it_leaves_the_file(portal: Portal, older: Any):
     editor, dataset, resource = older
     for action, given in (
         ("resource_patch", {"id": resource["id"]}),
@@ -133,6 +136,10 @@ def test_clearing_it_leaves_the_file(portal: Portal, older: Any):
         assert (cleared["url_type"], cleared["url"]) == ("", "https://x.example/")
         assert "clear_upload" not in cleared
         assert classic_path(resource).read_bytes() == FIRST
+    # A new file, although the form says that there is none any more.
+    given = {"id": resource["id"], "url_type": "upload", "sha256": portal.push(editor, dataset, SECOND)}
+    replaced = portal.action("resource_patch", editor, clear_upload=True, url="new.csv", **given)
+    assert portal.get(replaced["url"]).data == SECOND
     assert portal.get(old_url(dataset, "r1")).data == FIRST
 
 
@@ -146,15 +153,6 @@ def test_another_dataset_that_takes_over_the_id_cannot_remove_it(portal: Portal,
     portal.action("resource_create", stranger, package_id=other["id"], **given)
     assert portal.get(old_url(dataset, "r1")).data == FIRST
     assert portal.get(old_url(dataset, "r2")).data == SECOND
-
-
-def test_a_new_file_leaves_it_even_if_the_form_says_clear(portal: Portal, older: Any):
-    editor, dataset, resource = older
-    oid = portal.push(editor, dataset, SECOND)
-    given = {"id": resource["id"], "url": "new.csv", "url_type": "upload", "sha256": oid}
-    updated = portal.action("resource_patch", editor, clear_upload=True, **given)
-    assert portal.get(updated["url"]).data == SECOND
-    assert portal.get(old_url(dataset, "r1")).data == FIRST
 
 
 def test_without_an_object_store_core_does_as_it_does(portal: Portal, older: Any):
@@ -172,47 +170,36 @@ def test_without_an_object_store_core_does_as_it_does(portal: Portal, older: Any
     assert taking_in.take_in(dataset["id"]) == {"gone": 1}
 
 
-def test_bytes_that_are_not_the_ones_that_were_recorded_are_not_served(portal: Portal, older: Any):
+def test_other_bytes_are_not_taken_for_those_that_were_recorded(portal: Portal, older: Any, monkeypatch: Any):
     editor, dataset, resource = older
     portal.action("package_patch", editor, id=dataset["id"], title="After")
-    url, file = old_url(dataset, "r1"), classic_path(resource)
+    url, file, before = old_url(dataset, "r1"), classic_path(resource), objects()
     written = file.stat().st_mtime_ns
     file.write_bytes(FIRST.replace(b"1", b"2"))  # of the same size
-    before = objects()
     assert "not kept" in portal.get(url, status=404).body
     assert taking_in.take_in(dataset["id"]) == {"gone": 1}
-    assert (pinned(dataset), objects()) == ([(1, None)], before)
-    file.write_bytes(FIRST)  # put back as it was, and with its time
-    os.utime(file, ns=(written, written))
-    assert taking_in.take_in(dataset["id"]) == {"taken": 1}
-    assert portal.get(url).data == FIRST
 
-
-def test_somebody_writes_to_it_while_it_is_taken_in(portal: Portal, older: Any, monkeypatch: Any):
-    editor, dataset, resource = older
-    portal.action("package_patch", editor, id=dataset["id"], title="After")
-    file, before = classic_path(resource), objects()
-    written = file.stat().st_mtime_ns
+    # While it is taken in, too.
     measure = bringing.measure
 
     def take_in_while(write: Callable[[], Any]) -> Any:
+        file.write_bytes(FIRST)  # put back as it was, and with its time
+        os.utime(file, ns=(written, written))
         monkeypatch.setattr(bringing, "measure", lambda stream: (measure(stream), write())[0])
         return taking_in.take_in(dataset["id"])
 
     assert take_in_while(lambda: file.write_bytes(SECOND)) == {"gone": 1}
     assert (pinned(dataset), objects()) == ([(1, None)], before)
-    file.write_bytes(FIRST)
-    os.utime(file, ns=(written, written))
     # CKAN's uploader puts another file into its place.
     other = file.with_name("other")
     other.write_bytes(SECOND)
     assert take_in_while(lambda: other.replace(file)) == {"taken": 1}
-    assert portal.get(old_url(dataset, "r1")).data == FIRST
+    assert portal.get(url).data == FIRST
 
 
-def test_purging_the_dataset_forgets_it(portal: Portal, older: Any):
-    editor, dataset, _resource = older
-    portal.action("package_patch", editor, id=dataset["id"], title="After")
+def test_purging_the_dataset_forgets_it(older: Any):
+    _editor, dataset, _resource = older
+    call("package_patch", id=dataset["id"], title="After")
     with config.engine().connect() as connection:
         (file,) = pins.waiting(connection, dataset["id"])
     call("dataset_purge", id=dataset["id"])
@@ -222,54 +209,47 @@ def test_purging_the_dataset_forgets_it(portal: Portal, older: Any):
     assert objects() == before
 
 
-class TestRevert:
-    @pytest.mark.parametrize("taken", [False, True], ids=["waiting", "taken in"])
-    def test_brings_the_bytes_back(self, portal: Portal, older: Any, taken: bool):
-        editor, dataset, resource = older
+def test_going_back_brings_the_bytes_back(portal: Portal, older: Any):
+    editor, dataset, resource = older
+    for known in (None, oid_of(FIRST)):
         portal.action("resource_delete", editor, id=resource["id"])
-        assert taking_in.take_in(dataset["id"] if taken else "no such") == ({"taken": 1} if taken else {})
+        assert pinned(dataset) == [(1, known)]
+        form = portal.get(f"/dataset/{dataset['name']}/v/r1/revert", editor).body
+        assert f'value="{resource["id"]}"' in form
         portal.action("dataset_revert", editor, dataset=dataset["id"], revision_ref="r1")
         (now,) = portal.action("package_show", editor, id=dataset["id"])["resources"]
         assert (now["id"], now["sha256"], now["size"]) == (resource["id"], oid_of(FIRST), len(FIRST))
         assert (now["name"], path(now["url"])) == ("Classic", path(resource["url"]))
         assert portal.get(now["url"]).data == FIRST
-        assert recorded.states(dataset["id"], 3)[0].oid == oid_of(FIRST)
+        seq = recorded.newest(dataset["id"]).seq
+        assert recorded.states(dataset["id"], seq)[0].oid == oid_of(FIRST)
         recorded.assert_chain_holds(dataset["id"])
         # And now the dataset is as it was.
         portal.action("dataset_revert", editor, dataset=dataset["id"], revision_ref="r1")
-        assert recorded.newest(dataset["id"]).seq == 3
+        assert recorded.newest(dataset["id"]).seq == seq
 
-    def test_leaves_the_present_file_alone(self, portal: Portal, older: Any):
-        editor, dataset, resource = older
-        portal.action("resource_patch", editor, id=resource["id"], description="More")
-        portal.action("dataset_revert", editor, dataset=dataset["id"], revision_ref="r1")
-        (now,) = portal.action("package_show", editor, id=dataset["id"])["resources"]
-        assert (now["description"], now.get("sha256")) == (resource["description"], None)
-        assert portal.get(now["url"]).data == FIRST
-        assert pinned(dataset) == [(1, None), (2, None), (3, None)]
 
-    def test_only_what_is_asked_for_is_taken_in(self, portal: Portal, older: Any):
-        editor, dataset, resource = older
-        portal.action("package_patch", editor, id=dataset["id"], title="After")
-        portal.action("resource_delete", editor, id=resource["id"])
-        given = {"dataset": dataset["id"], "revision_ref": "r1", "parts": ["fields"]}
-        portal.action("dataset_revert", editor, **given)
-        assert pinned(dataset) == [(1, None)]
+def test_going_back_takes_in_no_more_than_it_needs(older: Any):
+    editor, dataset, resource = older
+    call("resource_patch", editor, id=resource["id"], description="More")
+    call("dataset_revert", editor, dataset=dataset["id"], revision_ref="r1")
+    (now,) = call("package_show", id=dataset["id"])["resources"]
+    assert (now["description"], now.get("sha256")) == (resource["description"], None), (
+        "the file is still there"
+    )
+    assert pinned(dataset) == [(1, None), (2, None), (3, None)]
+    call("resource_delete", id=resource["id"])
+    call("dataset_revert", editor, dataset=dataset["id"], revision_ref="r1", parts=["fields"])
+    assert pinned(dataset) == [(1, None), (2, None), (3, None)]
 
-    def test_the_form_offers_it(self, portal: Portal, older: Any):
-        editor, dataset, resource = older
-        portal.action("resource_delete", editor, id=resource["id"])
-        url = f"/dataset/{dataset['name']}/v/r1/revert"
-        assert f'value="{resource["id"]}"' in portal.get(url, editor).body
-        classic_path(resource).unlink()
-        assert f'value="{resource["id"]}"' not in portal.get(url, editor).body
+    model.Session.add(model.Tag("tag-of-a-transaction"))
+    with pytest.raises(tk.ValidationError) as caught:
+        call("dataset_revert", editor, dataset=dataset["id"], revision_ref="r1")
+    assert "transaction" in str(caught.value.error_dict["parts"])
+    model.Session.rollback()
 
-    def test_in_the_middle_of_a_transaction_it_says_so(self, portal: Portal, older: Any):
-        editor, dataset, resource = older
-        portal.action("resource_delete", editor, id=resource["id"])
-        model.Session.add(model.Tag("tag-of-a-transaction"))
-        with pytest.raises(tk.ValidationError) as caught:
-            call("dataset_revert", editor, dataset=dataset["id"], revision_ref="r1")
-        assert "transaction" in str(caught.value.error_dict["parts"])
-        model.Session.rollback()
-        assert recorded.newest(dataset["id"]).seq == 2
+    classic_path(resource).unlink()
+    with pytest.raises(tk.ValidationError) as caught:
+        call("dataset_revert", editor, dataset=dataset["id"], revision_ref="r1")
+    assert "not kept" in str(caught.value.error_dict["parts"])
+    assert recorded.newest(dataset["id"]).seq == 4

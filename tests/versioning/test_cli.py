@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from ckanext.versioning import catching_up, dictized, recording
 from ckanext.versioning import model as tables
+from tests.portal import classic_path, classic_resource, oid_of
 from tests.versioning import recorded
 from tests.versioning.recorded import call
 from tests.versioning.test_baseline import make_before
@@ -214,3 +215,25 @@ def test_without_tables_every_command_says_what_to_run(run, app):
     finally:
         execute("ALTER TABLE hidden_release RENAME TO versioning_release")
     assert not told(admin)
+
+
+def test_take_in(run: Callable[..., Said]):
+    dataset: Any = factories.Dataset()
+    resource = classic_resource(dataset, b"id\n1\n", "classic.csv")
+    file = tables.classic_file
+    of_dataset = file.c.package_id == dataset["id"]
+
+    def oid() -> str | None:
+        with model.meta.engine.connect() as connection:
+            return connection.execute(sa.select(file.c.oid).where(of_dataset)).scalar_one()
+
+    assert run("take-in", "--dry-run", "--json").json["waiting"] >= 1
+    assert oid() is None
+    assert run("take-in", "--json").json["taken"] >= 1
+    assert oid() == oid_of(b"id\n1\n")
+    with model.meta.engine.begin() as connection:  # as if that had not been, and the file were gone
+        connection.execute(sa.update(file).where(of_dataset).values(oid=None))
+    classic_path(resource).unlink()
+    said = run("take-in")
+    assert f"Not taken in: {resource['id']} of dataset {dataset['id']}" in said.stderr
+    assert "Took in 0 files." in said.stdout

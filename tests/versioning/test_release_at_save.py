@@ -120,13 +120,13 @@ def test_the_forms_offer_it(portal: Portal):
     url = f"/dataset/{dataset['id']}/resource/{dataset['resources'][0]['id']}/edit"
     page = BeautifulSoup(portal.get(url, editor).body, "html.parser")
     (label,) = page.select("label[for=field-version-release]")
-    assert label.get_text() == "Make this a release: 1.1, or 2.0 if files have changed"
+    assert label.get_text().strip() == "Make this a release: 1.1, or 2.0 if files have changed"
     fields = {**filled_in(portal, url, editor), "name": "b"}
     assert fields.pop("version_release") == "true"
     assert fields["version_release_name"] == ""
     forgotten = send(portal, url, editor, {**fields, "version_release_name": "mine"})
     page = BeautifulSoup(forgotten.body, "html.parser")
-    assert "Choose this too" in page.select("#field-version-release-problem")[0].get_text()
+    assert "Choose this too" in page.select("label[for=field-version-release]")[0].get_text()
     taken = send(portal, url, editor, {**fields, "version_release": "true", "version_release_name": "1.0"})
     page = BeautifulSoup(taken.body, "html.parser")
     assert page.select("#field-version-release[checked]")

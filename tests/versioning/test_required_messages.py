@@ -57,7 +57,8 @@ def test_every_action_that_takes_one_needs_it(portal: Portal, editor_and_strict:
 
 def test_what_changes_nothing_needs_none(portal: Portal, editor_and_strict: Any):
     editor, dataset = editor_and_strict
-    portal.action("package_patch", editor, id=dataset["id"], title="Before")
+    name = dataset["organization"]["name"]
+    portal.action("package_patch", editor, id=dataset["id"], title="Before", owner_org=name)
     portal.action("package_update", editor, **portal.action("package_show", editor, id=dataset["id"]))
     portal.action("resource_patch", editor, id=dataset["resources"][0]["id"], name="a")
     assert recorded.newest(dataset["id"]).seq == 1

@@ -109,6 +109,7 @@ DATASET: dict[str, Any] = {
     "groups": [{"id": "g", "name": "g", "title": "G", "member_count": 1}, {"id": "f", "name": "f"}],
     "metadata_modified": "2026",
     "organization": {"title": "O"},
+    "relationships_as_subject": [{"id": "r1", "type": "depends_on"}, {"id": "r2", "type": "derives_from"}],
 }
 
 
@@ -123,6 +124,7 @@ DATASET: dict[str, Any] = {
         {"isopen": True},
         {"plugin_data": {"x": 1}},
         {"relationships_as_object": [{"id": "r"}]},
+        {"relationships_as_subject": DATASET["relationships_as_subject"][::-1]},
         {"extras": [{"key": "l", "value": "2"}, {"key": "k", "value": "1", "id": "e", "state": "active"}]},
         {"tags": [{"id": "other", "name": n, "vocabulary_id": v} for n, v in (("sun", "v"), ("rain", None))]},
         {"groups": [{"id": "f", "title": "New", "image_url": "x"}, {"id": "g", "name": "renamed"}]},

@@ -11,7 +11,6 @@ from ckan import plugins
 from ckan.exceptions import CkanConfigurationException
 from ckan.tests import factories
 
-from ckanext.versioning.plugin import VersioningPlugin
 from tests.portal import Portal, oid_of
 from tests.versioning.recorded import call
 
@@ -123,8 +122,9 @@ def test_unreleased_history_may_be_for_editors_only(people: dict[str, Any], orga
 @pytest.mark.parametrize("value", ["editor", "", "Readers"])
 def test_a_misspelt_option_is_refused(monkeypatch: pytest.MonkeyPatch, value: str):
     monkeypatch.setitem(tk.config, "ckanext.versioning.unreleased_history", value)
+    plugin: Any = plugins.get_plugin("versioning")
     with pytest.raises(CkanConfigurationException, match="Set it to readers or editors"):
-        VersioningPlugin.configure(plugins.get_plugin("versioning"), tk.config)
+        plugin.configure(tk.config)
 
 
 def test_a_draft_and_a_deleted_dataset(people: dict[str, Any], organization: dict[str, Any]):

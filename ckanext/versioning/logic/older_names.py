@@ -7,6 +7,7 @@ from typing import Any
 import ckantoolkit as tk
 from ckan.types import Context
 
+from ckanext.versioning import access
 from ckanext.versioning.errors import RevisionNotFound
 from ckanext.versioning.logic import schema
 from ckanext.versioning.logic.errors import as_ckan_errors
@@ -37,7 +38,7 @@ def package_show_release(context: Context, data_dict: dict[str, Any]) -> dict[st
             "release": data_dict.get("release") or data_dict.get("release_id"),
         },
     )
-    tk.check_access("package_show_release", tk.fresh_context(context), given)
+    access.readable(tk.fresh_context(context), given["dataset"], "package_show_release", given)
     releases = _releases(context, given["dataset"])
     show = tk.get_action("package_show")
     if "release" not in given:

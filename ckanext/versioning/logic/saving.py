@@ -48,14 +48,32 @@ def save(
     wanted = _check_release(context, given, dataset)
     saying = _saying(context, given) if "version_message" in ours else nullcontext()
     with saying, base_revision.meant_for(None if compare else base):
-        if messages.can_be_given() and (package := dataset()):
-            messages.check_certain_change(context, package, rest, resource=resource)
-        if not wanted:
-            return _cleaned_up(original_action, context, rest)
-        with actor.watching() as recorded:
+        owing = _owes_message(context, dataset, certain=resource or bool(rest.get("upload")))
+        with (
+            actor.owing_message(owing) if owing else nullcontext(),
+            actor.watching() if wanted else nullcontext({}) as recorded,
+        ):
             saved = _cleaned_up(original_action, context, rest)
-    _release(context, dataset(), saved, recorded, given.get("version_release_name"))
+    if wanted:
+        _release(context, dataset(), saved, recorded, given.get("version_release_name"))
     return saved
+
+
+def _owes_message(context: Any, dataset: Callable[[], Any], *, certain: bool) -> str | None:
+    """The dataset's id, if a change of it needs a message and has none. Raises MessageRequired.
+
+    *certain*: it changes for certain, by a file or by a resource that comes or goes. Core would have written
+    files, maybe over older ones, by the time that the change is seen; and when it deletes a resource it
+    cannot cope with our error.
+    """
+    package = dataset() if messages.can_be_given() else None
+    if package is None or not messages.missing(package):
+        return None
+    if certain:
+        # Whoever may not save is told that, and nothing else.
+        tk.check_access("package_update", tk.fresh_context(context), {"id": package.id})
+        raise errors.MessageRequired
+    return package.id
 
 
 def _saying(context: Any, given: dict[str, Any]) -> AbstractContextManager[None]:
