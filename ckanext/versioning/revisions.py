@@ -73,7 +73,10 @@ def find(package_id: str, who: Viewer, ref: str) -> Any:
     Raises InvalidRef, RevisionNotFound, AmbiguousRef.
     """
     form = refs.parse(ref)
-    found = _rows(_released(package_id).where(tables.release.c.name == ref)) or _found(package_id, who, form)
+    # No release can be called latest, head or r1 (`refs.check_release_name`), so none is looked for.
+    reserved = isinstance(form, refs.Latest | refs.Head | refs.Number)
+    found = [] if reserved else _rows(_released(package_id).where(tables.release.c.name == ref))
+    found = found or _found(package_id, who, form)
     if not found:
         raise RevisionNotFound(ref)
     if len(found) > 1:
