@@ -124,7 +124,8 @@ class _History:
         sha, salt = self._blob(dataset, snapshot.dataset_projection(dataset)), history.new_salt()
         kinds = ("added", "removed", "metadata", "bytes", "moved")
         row = {
-            **self._first,  # the labels, and what else there may be
+            "package_id": self._first["package_id"],
+            "labels": self._first["labels"],
             "seq": seq,
             "parent_id": self.revisions[-1]["id"] if self.revisions else None,
             "meta_sha": sha,

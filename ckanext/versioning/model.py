@@ -59,6 +59,12 @@ revision = sa.Table(
     sa.Column("number", sa.BigInteger, sa.Identity(), nullable=False),
     sa.CheckConstraint("(seq = 1) = (parent_id IS NULL) AND seq >= 1", name="versioning_revision_chain"),
     sa.Index("versioning_revision_changeset", "package_id", "changeset", "seq"),
+    sa.Index(
+        "versioning_revision_renamed",
+        "package_id",
+        "seq",
+        postgresql_where=sa.text("summary -> 'fields' ? 'name'"),
+    ),
     sa.Index("versioning_revision_number", "txid", "number", unique=True),
 )
 

@@ -11,7 +11,7 @@ from flask_wtf.csrf import validate_csrf
 from wtforms import ValidationError
 
 from ckanext.authz_service.bindings import entities
-from ckanext.versioning import access, errors, releases, revisions
+from ckanext.versioning import access, errors, former_names, releases, revisions
 from ckanext.versioning.access import Viewer
 from ckanext.versioning.tombstone_page import tombstone
 from ckanext.versioning.withdrawal import Withdrawn
@@ -51,8 +51,23 @@ def asked_for(id: str) -> Asked:
     except Withdrawn as gone:
         return abort(tombstone(gone))
     except tk.ObjectNotFound:
+        to_current_name(context, id)
         return tk.abort(404, tk._("Dataset not found or you have no permission to view it"))
     return Asked(package, access.viewer(context, package.id))
+
+
+def to_name(name: str) -> Any:
+    """Redirect to this address with another name of the dataset."""
+    kept = {key: tk.request.args[key] for key in ("all", "before_seq") if key in tk.request.args}
+    return tk.redirect_to(str(tk.request.endpoint), **{**(tk.request.view_args or {}), **kept, "id": name})
+
+
+def to_current_name(context: Any, id: str) -> None:
+    """Redirect this address to the same one of the dataset that was called *id*, if there is one."""
+    if tk.request.method == "POST":
+        return
+    if name := former_names.current_name(context, id):
+        abort(to_name(name))
 
 
 def revision_of(asked: Asked, ref: str) -> Any:

@@ -26,6 +26,7 @@ from ckanext.versioning.page_frame import (
     page_context,
     rendered,
     revision_of,
+    to_name,
     version_named,
 )
 
@@ -34,7 +35,7 @@ def versions(id: str) -> Any:
     """The list of versions, newest first."""
     asked = asked_for(id)
     if id != asked.package.name:
-        return tk.redirect_to("versioning.versions", id=asked.package.name)
+        return to_name(asked.package.name)
     # A number of a revision; anything else gives the first page.
     before_seq = tk.request.args.get("before_seq", type=int)
     every_save = tk.request.args.get("all") == "true"

@@ -24,7 +24,7 @@ from ckanext.versioning import (
     tombstone_page,
     version_files,
 )
-from ckanext.versioning.page_frame import Asked
+from ckanext.versioning.page_frame import Asked, to_current_name
 from ckanext.versioning.withdrawal import Withdrawn
 
 blueprint = Blueprint("versioning", __name__)
@@ -68,7 +68,10 @@ def download(id: str, ref: str, resource_id: str, filename: str) -> Any:
         found = _resource(context, id, ref, resource_id)
     except Withdrawn as gone:
         return tombstone_page.tombstone(gone)
-    except (tk.ObjectNotFound, errors.VersioningError):
+    except tk.ObjectNotFound:
+        to_current_name(context, id)
+        found = None
+    except errors.VersioningError:
         found = None
     if found is None:
         return tk.abort(404, tk._("Resource not found"))

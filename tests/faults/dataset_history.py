@@ -32,9 +32,8 @@ def assert_head_is_the_dataset(package_id: str) -> None:
 
 
 def assert_history_is_the_datasets(package_id: str) -> None:
-    """Besides, the whole chain holds, and the plugin's own verification says the same."""
+    """The same; and the plugin's own verification finds nothing wrong with the whole history."""
     assert_head_is_the_dataset(package_id)
-    recorded.assert_chain_holds(package_id)
     assert list(verifying.findings(package_id)) == []
 
 
