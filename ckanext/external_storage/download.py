@@ -58,8 +58,8 @@ def _with_one_range(environ: dict[str, Any], size: int) -> dict[str, Any]:
 
 
 def media_type(filename: str | None) -> str:
-    """By the name's ending; never one of scripts: a page that has the file as its script would run it, whatever
-    the other headers say (Fetch §2.7.3, "nosniff")."""
+    """By the name's ending, but never one of scripts: a page that has the file for its script would run it,
+    whatever the other headers say (Fetch, "nosniff")."""
     found = mimetypes.guess_type(filename or "")[0] or "application/octet-stream"
     return "text/plain" if found.endswith(("javascript", "ecmascript")) else found
 

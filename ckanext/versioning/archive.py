@@ -164,6 +164,9 @@ class _Pipe:
     def flush(self) -> None:
         """Nothing waits anywhere else."""
 
+    def close(self) -> None:
+        """Nor is anything held."""
+
     def taken(self) -> list[bytes]:
         self.written, taken = [], self.written
         return taken

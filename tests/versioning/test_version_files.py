@@ -38,14 +38,14 @@ def released(portal: Portal, made: dict[str, Any]) -> tuple[dict[str, Any], dict
     """
     if not made:
         editor, dataset = editor_and_dataset(title="Figures é")
-        resource = portal.publish(editor, dataset, FIRST, "Values (é).csv")
-        portal.publish(editor, dataset, OTHER, "Values (é).csv")
+        resource = portal.publish(editor, dataset, FIRST, "values.csv")
+        portal.publish(editor, dataset, OTHER, "values.csv")
         link = call(
             "resource_create", package_id=dataset["id"], url="http://x.example/a\\b", name="Else\nwhere"
         )
         call("dataset_release_create", dataset=dataset["id"], name="v1")
         oid = portal.push(editor, dataset, SECOND)
-        portal.action("resource_patch", editor, id=resource["id"], sha256=oid, url="Values (é).csv")
+        portal.action("resource_patch", editor, id=resource["id"], sha256=oid, url="values.csv")
         call("resource_delete", id=link["id"])
         made.update(editor=editor, dataset=dataset)
     return made["editor"], made["dataset"]
@@ -64,11 +64,11 @@ def test_what_unzip_unpacks_is_what_the_checksums_say(portal: Portal, released: 
     (tmp_path / "v1.zip").write_bytes(whole.data)
     subprocess.run(["unzip", "-q", "v1.zip"], cwd=tmp_path, check=True)
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=tmp_path, check=True)
-    assert (tmp_path / "Values (é).csv").read_bytes() == FIRST
-    assert (tmp_path / "Values (é)-2.csv").read_bytes() == OTHER
+    assert (tmp_path / "values.csv").read_bytes() == FIRST
+    assert (tmp_path / "values-2.csv").read_bytes() == OTHER
     sums = portal.get(f"{address}/SHA256SUMS")
     assert sums.data == (tmp_path / "SHA256SUMS").read_bytes()
-    assert sums.data.decode() == f"{oid_of(FIRST)}  Values (é).csv\n{oid_of(OTHER)}  Values (é)-2.csv\n"
+    assert sums.data.decode() == f"{oid_of(FIRST)}  values.csv\n{oid_of(OTHER)}  values-2.csv\n"
     shown = call("package_show", id=dataset["id"], revision_ref="v1")
     # What package_show says, but for what the next save would change.
     was = {key: value for key, value in shown.items() if key != "is_current"}
@@ -94,8 +94,8 @@ def test_the_same_version_is_the_same_bytes_for_everybody_at_any_time(portal: Po
     call("package_patch", editor, id=dataset["id"], title="Later")
     assert portal.get(f"/de/dataset/{dataset['id']}/v/r4/zip", editor).data == first.data
     head = unpacked(portal.get(f"/dataset/{dataset['id']}/v/head/zip").data)
-    assert list(head) == ["Values (é).csv", "Values (é)-2.csv", "SHA256SUMS", "dataset.json"]
-    assert head["Values (é).csv"] == SECOND
+    assert list(head) == ["values.csv", "values-2.csv", "SHA256SUMS", "dataset.json"]
+    assert head["values.csv"] == SECOND
 
 
 def remove(dataset: dict[str, Any], data: bytes) -> None:
@@ -180,9 +180,9 @@ def test_what_may_not_be_downloaded_alone_is_not_in_them(portal: Portal, release
     resource = call("package_show", id=dataset["id"])["resources"][0]
     call("resource_patch", id=resource["id"], description="kept back")
     address = f"/dataset/{dataset['name']}/v/v1"
-    assert portal.get(f"{address}/SHA256SUMS").data.decode() == f"{oid_of(OTHER)}  Values (é).csv\n"
+    assert portal.get(f"{address}/SHA256SUMS").data.decode() == f"{oid_of(OTHER)}  values.csv\n"
     content = portal.get(f"{address}/zip").data
-    assert unpacked(content)["Values (é).csv"] == OTHER
+    assert unpacked(content)["values.csv"] == OTHER
     assert FIRST not in content
 
 
