@@ -165,9 +165,9 @@ def _restored(then: Mapping[str, Any], now: Mapping[str, Any] | None) -> dict[st
             result["hash"] = now["hash"]
     else:
         result.pop("hash", None)
-    if not result.get("url_type") and (now is None or now.get("url_type")):
+    if not result.get("url_type"):
         # For None CKAN keeps what the row has, also a deleted one: a link would become a file without bytes.
-        result["url_type"] = ""
+        result["url_type"] = "" if now is None or now.get("url_type") else now.get("url_type")
     return result
 
 
