@@ -66,8 +66,8 @@ def _script_on_a_resource(dataset: dict[str, Any], text: str) -> None:
 
 Save = Callable[[dict[str, Any], str], None]
 ALL_KINDS = [_patch, _overwrite, _revise, _change_resource, _add_resource, _script]
-#: Not more than once at a time: where the list of resources is overwritten while others add to it, core leaves
-#: gaps in their positions, and then fails with an IndexError in each later save. So it does without any plugin.
+#: Not among many saves: where the list of resources is overwritten while others add to it, core leaves gaps
+#: in their positions, and then fails with an IndexError in each later save. So it does without any plugin.
 ONCE = [_overwrite]
 #: As many as there are writers at most, and there from the beginning to the end.
 RESOURCES = 8
