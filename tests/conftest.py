@@ -5,8 +5,9 @@ CKAN's pytest plugin loads `--ckan-ini` in `pytest_sessionstart`, so that is dec
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,13 @@ def provide_plugin(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, type], Non
         lambda name: offered[name](name=name) if name in offered else installed(name),
     )
     return offered.__setitem__
+
+
+@pytest.fixture(autouse=True)
+def logs_stay_on() -> Iterator[None]:
+    """A command that runs in the test's process loads CKAN's log configuration, which switches off the
+    loggers that are there already: later tests would find nothing in the log."""
+    yield
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if name.startswith("ckanext.") and isinstance(logger, logging.Logger):
+            logger.disabled = False

@@ -199,8 +199,6 @@ def test_what_core_gives_beyond_that_is_recorded_too(
     dataset = factories.Dataset(resources=[{"url": "http://x"}])
     monkeypatch.setattr(dictized._Core, "more", None)
     monkeypatch.setattr(model_dictize, "package_dictize", knows_more)
-    # Loading a log configuration, as commands do, switches off what was there before.
-    monkeypatch.setattr(dictized.log, "disabled", False)
     with caplog.at_level(logging.WARNING, "ckanext.versioning.dictized"):
         for title in ("T", "U"):
             call("package_patch", id=dataset["id"], title=title)
