@@ -6,11 +6,9 @@ from typing import Any
 
 import ckantoolkit as tk
 from ckan import authz
-from flask import current_app
-from flask_wtf.csrf import validate_csrf
-from wtforms import ValidationError
 
 from ckanext.authz_service import config, ledger, words
+from ckanext.authz_service.csrf import sent_by_our_page
 from ckanext.authz_service.errors import LedgerError
 
 #: Tokens on a page.
@@ -82,11 +80,7 @@ def _user(id: str) -> dict[str, Any]:
 
 
 def _check_sent_by_our_page() -> None:
-    # CKAN's own check leaves out plugins' pages on 2.11, and on 2.12 every page that somebody
-    # without a session has opened before.
-    try:
-        validate_csrf(tk.request.form.get(current_app.config["WTF_CSRF_FIELD_NAME"]))
-    except ValidationError:
+    if not sent_by_our_page():
         tk.abort(
             400,
             tk._(

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import ckantoolkit as tk
-from flask import abort, current_app
-from flask_wtf.csrf import validate_csrf
-from wtforms import ValidationError
+from flask import abort
 
 from ckanext.authz_service.bindings import entities
+from ckanext.authz_service.csrf import sent_by_our_page
 from ckanext.versioning import access, errors, former_names, releases, revisions
 from ckanext.versioning.access import Viewer
 from ckanext.versioning.tombstone_page import tombstone
@@ -107,11 +106,7 @@ def version_named(asked: Asked, revision: Any) -> dict[str, Any]:
 
 
 def check_sent_by_our_form() -> None:
-    # CKAN's own check leaves out plugins' pages on 2.11, and on 2.12 every page that somebody
-    # without a session has opened before.
-    try:
-        validate_csrf(tk.request.form.get(current_app.config["WTF_CSRF_FIELD_NAME"]))
-    except ValidationError:
+    if not sent_by_our_page():
         tk.abort(
             400,
             tk._(
