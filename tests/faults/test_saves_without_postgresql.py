@@ -87,7 +87,10 @@ def follow(
 def test_connections_end_at_any_moment(
     with_plugins, counts, chance: random.Random, nursery: Nursery, engine: sa.Engine, record_property
 ):
-    query = sa.text("SELECT pid FROM pg_stat_activity WHERE application_name LIKE :name")
+    # Other test processes have their own database on the same server.
+    query = sa.text(
+        "SELECT pid FROM pg_stat_activity WHERE application_name LIKE :name AND datname = current_database()"
+    )
 
     def end_one() -> None:
         with engine.connect() as connection:
