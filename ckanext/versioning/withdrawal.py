@@ -18,9 +18,8 @@ class Withdrawn(tk.ObjectNotFound):
     """The caller could have read the dataset until it was deleted.
 
     ``seq`` and ``title`` are those of its last revision before that, ``deleted`` is when (None: not
-    recorded). Callers inside CKAN that do
-    not know this error take it for what it is, nothing to be found. Pages answer 410, the API 404 with a
-    ``__type`` of its own.
+    recorded). Callers inside CKAN that do not know this error take it for what it is, nothing to be found.
+    Pages answer 410, the API 404 with a ``__type`` of its own.
     """
 
     def __init__(self, package_id: str, seq: int, title: str, deleted: datetime | None):
