@@ -8,7 +8,7 @@ import click
 
 from ckanext.external_storage import config, errors
 from ckanext.external_storage.lfs import capability
-from ckanext.external_storage.transfer import uploads
+from ckanext.external_storage.transfer import sweeping
 
 __all__ = ["external_storage"]  # what the blanket in plugin.py registers
 
@@ -40,7 +40,7 @@ def keygen() -> None:
 def sweep() -> None:
     """End uploads that were never finished and delete their bytes. Run it every hour."""
     try:
-        deleted = uploads.sweep(config.engine(), config.store(), datetime.now(timezone.utc))
+        deleted = sweeping.sweep(config.engine(), config.store(), datetime.now(timezone.utc))
     except errors.StorageError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"Deleted {deleted} unused objects for good.")

@@ -11,24 +11,46 @@ from sqlalchemy.dialects import postgresql
 
 metadata = sa.MetaData()
 
-#: One attempt to bring bytes in. ``open → verified | expired`` here; a trigger allows no other
-#: transition and keeps what was declared unchanged. Sizes are in bytes.
+#: One attempt to bring bytes in: ``open → received → verified | rejected``, ``open → verified | rejected |
+#: expired``; a trigger allows no other transition and keeps what was declared unchanged. Sizes are in bytes.
+#: Without ``package_id``: a file of a dataset that is about to be created, in ``owner_org``. ``transfer``:
+#: how the bytes come. ``store_ref``: where the store collects the parts (a secret). ``etag``: which state of
+#: the bytes is being checked; ``hashed``: how far that is; ``lease_until``: until when somebody is at it.
+#: ``signed_until``: until when a signed request that was handed out can still write.
 upload = sa.Table(
     "external_storage_upload",
     metadata,
     sa.Column("id", postgresql.UUID(as_uuid=False), primary_key=True),
-    sa.Column("package_id", sa.Text, nullable=False),
+    sa.Column("package_id", sa.Text),
+    sa.Column("owner_org", sa.Text),
     sa.Column("user_id", sa.Text, nullable=False),
-    sa.Column("declared_oid", sa.Text, nullable=False),
+    sa.Column("filename", sa.Text),
+    sa.Column("fingerprint", sa.Text),
+    sa.Column("declared_oid", sa.Text),
     sa.Column("declared_size", sa.BigInteger, nullable=False),
     sa.Column("key", sa.Text, nullable=False, unique=True),
+    sa.Column("transfer", sa.Text, nullable=False, server_default="stream"),
+    sa.Column("store_ref", sa.Text),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("oid", sa.Text),
+    sa.Column("etag", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("hashed", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("lease_until", sa.DateTime(timezone=True)),
+    sa.Column("signed_until", sa.DateTime(timezone=True)),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
     sa.CheckConstraint("declared_size >= 0", name="external_storage_upload_size"),
     sa.CheckConstraint("declared_oid ~ '^[0-9a-f]{64}$'", name="external_storage_upload_declared_oid"),
-    sa.CheckConstraint("state IN ('open', 'verified', 'expired')", name="external_storage_upload_state"),
+    sa.CheckConstraint(
+        "state IN ('open', 'received', 'verified', 'rejected', 'expired')",
+        name="external_storage_upload_state",
+    ),
+    sa.CheckConstraint(
+        "transfer IN ('stream', 'tus', 'put', 'multipart')", name="external_storage_upload_transfer"
+    ),
+    sa.CheckConstraint("state <> 'rejected' OR reason IS NOT NULL", name="external_storage_upload_reason"),
     sa.CheckConstraint("(state = 'verified') = (oid IS NOT NULL)", name="external_storage_upload_verified"),
     sa.CheckConstraint("oid = declared_oid", name="external_storage_upload_oid"),
     # One open upload per user, dataset and declared content: a repeated batch gets the same one.
@@ -41,7 +63,20 @@ upload = sa.Table(
         unique=True,
         postgresql_where=sa.text("state = 'open'"),
     ),
+    # The same for a file that a browser has chosen and not hashed yet.
+    sa.Index(
+        "external_storage_upload_fingerprint",
+        "user_id",
+        "package_id",
+        "fingerprint",
+        unique=True,
+        postgresql_where=sa.text("state = 'open' AND fingerprint IS NOT NULL"),
+    ),
     sa.Index("external_storage_upload_expiry", "expires_at", postgresql_where=sa.text("state = 'open'")),
+    sa.Index(
+        "external_storage_upload_received", "lease_until", postgresql_where=sa.text("state = 'received'")
+    ),
+    sa.Index("external_storage_upload_user", "user_id"),
     sa.Index("external_storage_upload_package", "package_id"),
 )
 
@@ -73,5 +108,6 @@ dead_key = sa.Table(
     "external_storage_dead_key",
     metadata,
     sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("store_ref", sa.Text),
     sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
 )

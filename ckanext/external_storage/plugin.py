@@ -13,7 +13,8 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from ckanext.authz_service import verifying
 from ckanext.authz_service.interfaces import IAuthorizationBindings
 from ckanext.external_storage import NAMES, bindings, config, views
-from ckanext.external_storage.lfs.app import LfsApplication, Settings
+from ckanext.external_storage.lfs.app import LfsApplication
+from ckanext.external_storage.lfs.settings import Settings
 
 
 @tk.blanket.actions

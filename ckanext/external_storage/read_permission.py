@@ -11,7 +11,7 @@ from ckanext.authz_service.bindings import entities
 from ckanext.authz_service.permissions import allowed, once
 from ckanext.external_storage.interfaces import IObjectHolders
 from ckanext.external_storage.resources import stored_oid
-from ckanext.external_storage.transfer import uploads
+from ckanext.external_storage.transfer import links
 
 
 def readable(context: Any, package_id: str, oids: Collection[str]) -> set[str]:
@@ -25,7 +25,7 @@ def readable(context: Any, package_id: str, oids: Collection[str]) -> set[str]:
     """
     if not oids or not allowed("package_show", context, {"id": package_id}):
         return set()
-    linked = set(uploads.linked(model.Session.connection(), package_id, oids))
+    linked = set(links.linked(model.Session.connection(), package_id, oids))
     if not linked or allowed("package_update", context, {"id": package_id}):
         return linked
     holders = {(oid, resource_id) for resource_id, oid in stored(context, package_id).items()}

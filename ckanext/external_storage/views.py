@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from ckanext.external_storage import config, errors
 from ckanext.external_storage.download import object_response
 from ckanext.external_storage.resources import filename, stored_oid
-from ckanext.external_storage.transfer import uploads
+from ckanext.external_storage.transfer import links
 
 View = Callable[..., Any]
 
@@ -61,7 +61,7 @@ def send_object(package_id: str, oid: str, name: str) -> Response:
     """
     tk.request.environ["__no_cache__"] = True  # core would add "public"
     try:
-        stored = uploads.linked(model.Session.connection(), package_id, [oid]).get(oid)
+        stored = links.linked(model.Session.connection(), package_id, [oid]).get(oid)
         if stored is None:
             raise errors.ObjectNotFound(oid)
         file = config.store().open(stored.key)

@@ -107,11 +107,11 @@ def _stored(package_id: str, files: list[tuple[str, str]]) -> list[archive.Membe
     """The files, each of which was there to be read a moment ago; aborts if one is not."""
     from ckanext.external_storage import config as storage  # versioning also runs without it
     from ckanext.external_storage import errors
-    from ckanext.external_storage.transfer import uploads
+    from ckanext.external_storage.transfer import links
 
     try:
         store = storage.store()
-        linked = uploads.linked(model.Session.connection(), package_id, {oid for _name, oid in files})
+        linked = links.linked(model.Session.connection(), package_id, {oid for _name, oid in files})
         for _name, oid in files:
             if oid not in linked:
                 raise errors.ObjectNotFound(oid)

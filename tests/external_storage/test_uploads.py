@@ -17,7 +17,8 @@ from sqlalchemy import exc
 
 from ckanext.external_storage import errors, model
 from ckanext.external_storage.storage.local import LocalStore
-from ckanext.external_storage.transfer import uploads
+from ckanext.external_storage.transfer import links, receiving, sweeping, uploads
+from ckanext.external_storage.transfer.dead_keys import SECOND_DELETE
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 LATER = NOW + timedelta(hours=25)
@@ -56,13 +57,13 @@ def begin(engine: sa.Engine, dataset: str, data: bytes, user: str = "ann", now=N
 
 def send(engine, store, dataset, data, user="ann") -> uploads.Upload:
     upload = begin(engine, dataset, data, user)
-    uploads.receive(engine, store, upload, io.BytesIO(data), NOW)
+    receiving.receive(engine, store, upload, io.BytesIO(data), NOW)
     return upload
 
 
-def linked(engine: sa.Engine, dataset: str, data: bytes) -> uploads.StoredObject | None:
+def linked(engine: sa.Engine, dataset: str, data: bytes) -> links.StoredObject | None:
     with engine.begin() as connection:
-        return uploads.linked(connection, dataset, [oid_of(data)]).get(oid_of(data))
+        return links.linked(connection, dataset, [oid_of(data)]).get(oid_of(data))
 
 
 def dead_keys(engine: sa.Engine) -> set[str]:
@@ -76,7 +77,7 @@ def files(store: LocalStore) -> list[Path]:
 
 def test_received_bytes_become_an_object_of_the_dataset(engine, store, dataset, data):
     upload = send(engine, store, dataset, data)
-    assert linked(engine, dataset, data) == uploads.StoredObject(oid_of(data), len(data), upload.key)
+    assert linked(engine, dataset, data) == links.StoredObject(oid_of(data), len(data), upload.key)
     with store.open(upload.key) as file:
         assert file.read() == data
 
@@ -84,11 +85,11 @@ def test_received_bytes_become_an_object_of_the_dataset(engine, store, dataset, 
 def test_wrong_bytes_leave_the_upload_open_and_the_store_empty(engine, store, dataset, data):
     upload = begin(engine, dataset, data)
     with pytest.raises(errors.ChecksumMismatch):
-        uploads.receive(engine, store, upload, io.BytesIO(b"?" * len(data)), NOW)
+        receiving.receive(engine, store, upload, io.BytesIO(b"?" * len(data)), NOW)
     assert files(store) == []
     assert linked(engine, dataset, data) is None
     assert begin(engine, dataset, data) == upload
-    uploads.receive(engine, store, upload, io.BytesIO(data), NOW)
+    receiving.receive(engine, store, upload, io.BytesIO(data), NOW)
     assert linked(engine, dataset, data)
 
 
@@ -102,7 +103,7 @@ def test_a_wrong_size_does_not_stand_in_the_way_of_the_right_one(engine, store, 
     with engine.begin() as connection:
         wrong = uploads.open_uploads(connection, "ann", dataset, {oid_of(data): 1}, NOW)[oid_of(data)]
     with pytest.raises(errors.ChecksumMismatch):
-        uploads.receive(engine, store, wrong, io.BytesIO(data), NOW)
+        receiving.receive(engine, store, wrong, io.BytesIO(data), NOW)
     send(engine, store, dataset, data)
     assert linked(engine, dataset, data)
 
@@ -123,7 +124,7 @@ def test_the_same_content_twice_is_kept_once(engine, store, dataset, data):
 
 def test_a_put_may_be_repeated(engine, store, dataset, data):
     upload = send(engine, store, dataset, data)
-    uploads.receive(engine, store, upload, io.BytesIO(data), NOW)
+    receiving.receive(engine, store, upload, io.BytesIO(data), NOW)
     with store.open(linked(engine, dataset, data).key) as file:
         assert file.read() == data
     assert upload.key not in dead_keys(engine)
@@ -137,7 +138,7 @@ def send_at_once(engine, store, data, writers: list[tuple[str, str]]) -> None:
         user, dataset = writer
         upload = begin(engine, dataset, data, user)
         ready.wait(60)
-        uploads.receive(engine, store, upload, io.BytesIO(data), NOW)
+        receiving.receive(engine, store, upload, io.BytesIO(data), NOW)
 
     with ThreadPoolExecutor(len(writers)) as pool:
         list(pool.map(send_when_ready, writers))
@@ -162,9 +163,9 @@ def test_uploads_side_by_side_end_with_one_object(engine, store, chance, counts,
 
 def test_an_upload_that_ended_takes_no_bytes(engine, store, dataset, data):
     upload = begin(engine, dataset, data)
-    uploads.sweep(engine, store, LATER)
+    sweeping.sweep(engine, store, LATER)
     with pytest.raises(errors.UploadNotFound):
-        uploads.receive(engine, store, upload, io.BytesIO(data), LATER)
+        receiving.receive(engine, store, upload, io.BytesIO(data), LATER)
     assert files(store) == []
     assert linked(engine, dataset, data) is None
     with engine.begin() as connection, pytest.raises(errors.UploadNotFound):
@@ -176,18 +177,18 @@ def test_sweeping_deletes_what_was_stored_but_never_linked(engine, store, datase
     """As after a crash between the last byte and the transaction."""
     upload = begin(engine, dataset, data)
     store.put(upload.key, io.BytesIO(data), len(data), oid_of(data))
-    uploads.sweep(engine, store, NOW)
+    sweeping.sweep(engine, store, NOW)
     assert len(files(store)) == 1, "its time is not over yet"
-    uploads.sweep(engine, store, LATER)
+    sweeping.sweep(engine, store, LATER)
     assert files(store) == []
     assert upload.key in dead_keys(engine), "deleted again later: a writer may have been under way"
-    uploads.sweep(engine, store, LATER + uploads.SECOND_DELETE)
+    sweeping.sweep(engine, store, LATER + SECOND_DELETE)
     assert upload.key not in dead_keys(engine)
 
 
 def test_sweeping_leaves_objects_alone(engine, store, dataset, data):
     send(engine, store, dataset, data)
-    uploads.sweep(engine, store, LATER)
+    sweeping.sweep(engine, store, LATER)
     with store.open(linked(engine, dataset, data).key) as file:
         assert file.read() == data
 
@@ -196,7 +197,7 @@ def test_a_purged_dataset_leaves_nothing_to_its_successor(engine, store, dataset
     send(engine, store, dataset, data)
     unfinished = begin(engine, dataset, data + b"more")
     with engine.begin() as connection:
-        uploads.forget_dataset(connection, dataset, NOW)
+        links.forget_dataset(connection, dataset, NOW)
     assert linked(engine, dataset, data) is None
     assert unfinished.key in dead_keys(engine)
 
@@ -204,7 +205,7 @@ def test_a_purged_dataset_leaves_nothing_to_its_successor(engine, store, dataset
 def test_use_locks_the_link_until_the_save_has_ended(engine, store, dataset, data):
     send(engine, store, dataset, data)
     with engine.begin() as saving:
-        assert uploads.use(saving, dataset, [oid_of(data), "f" * 64]) == {oid_of(data): len(data)}
+        assert links.use(saving, dataset, [oid_of(data), "f" * 64]) == {oid_of(data): len(data)}
         with engine.begin() as other:
             other.execute(sa.text("SET LOCAL lock_timeout = '100ms'"))
             with pytest.raises(exc.OperationalError, match="lock timeout"):

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from ckanext.external_storage import model
 from ckanext.external_storage.storage.local import LocalStore
-from ckanext.external_storage.transfer import uploads
+from ckanext.external_storage.transfer import dead_keys, receiving, sweeping, uploads
 from tests.faults.victims import Nursery
 
 #: More than one chunk of the store, and not always whole ones.
@@ -39,7 +39,7 @@ def receive(root: Path, upload: uploads.Upload, seed: int) -> None:
 
     assert meta.engine
     source = io.BytesIO(content(seed))
-    uploads.receive(meta.engine, LocalStore(root), upload, source, datetime.now(timezone.utc))
+    receiving.receive(meta.engine, LocalStore(root), upload, source, datetime.now(timezone.utc))
 
 
 @dataclass
@@ -119,14 +119,14 @@ def test_an_upload_killed_at_any_moment_leaves_all_or_nothing(
     record_property("killed when", dict(found))
 
     store, later = LocalStore(tmp_path), datetime.now(timezone.utc) + uploads.LIFETIME + timedelta(hours=1)
-    uploads.sweep(engine, store, later)
+    sweeping.sweep(engine, store, later)
     kept = scene.objects()
     assert set(scene.visible()) == set(kept)
     assert scene.unfinished() == []
     for key, row in kept.items():
         scene.assert_whole(key)
         assert (tmp_path / key).stat().st_size == row.size
-    uploads.sweep(engine, store, later + uploads.SECOND_DELETE)
+    sweeping.sweep(engine, store, later + dead_keys.SECOND_DELETE)
     assert set(scene.visible()) == set(kept)
 
 

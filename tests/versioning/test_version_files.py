@@ -16,7 +16,7 @@ from ckan.tests import factories
 
 from ckanext.external_storage import config
 from ckanext.external_storage.errors import StoreUnavailable
-from ckanext.external_storage.transfer import uploads
+from ckanext.external_storage.transfer import links
 from tests.portal import Portal, editor_and_dataset, oid_of
 from tests.versioning import recorded
 from tests.versioning.recorded import call
@@ -100,7 +100,7 @@ def test_the_same_version_is_the_same_bytes_for_everybody_at_any_time(portal: Po
 
 def remove(dataset: dict[str, Any], data: bytes) -> None:
     """From the store, as by a fault of the disk."""
-    linked = uploads.linked(model.Session.connection(), dataset["id"], [oid_of(data)])
+    linked = links.linked(model.Session.connection(), dataset["id"], [oid_of(data)])
     config.store().delete(linked[oid_of(data)].key)
 
 

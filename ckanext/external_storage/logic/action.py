@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ckan import model
 
 from ckanext.external_storage import config, plain_upload, resources
-from ckanext.external_storage.transfer import uploads
+from ckanext.external_storage.transfer import links
 
 __all__ = [
     "dataset_purge",
@@ -86,7 +86,7 @@ def dataset_purge(original_action: Any, context: Any, data_dict: dict[str, Any])
     tk.check_access("dataset_purge", _copy(context), data_dict)
     package = model.Package.get(data_dict.get("id"))
     if package is not None:
-        uploads.forget_dataset(model.Session.connection(), package.id, _now())
+        links.forget_dataset(model.Session.connection(), package.id, _now())
     return original_action(context, data_dict)
 
 
@@ -121,7 +121,7 @@ def _settled(context: Any, package_id: str | None, data_dict: dict[str, Any]) ->
     if package_id and claimed:
         # Before anything is said about files, and before a row is locked.
         tk.check_access("package_update", _copy(context), {"id": package_id})
-        available = uploads.use(model.Session.connection(), package_id, claimed)
+        available = links.use(model.Session.connection(), package_id, claimed)
     prefix = f"{config.namespace()}/{package_id}"
     settled, problems = resources.settle(given, rows, available, prefix, _now())
     if any(problems):

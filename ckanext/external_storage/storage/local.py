@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import IO
 
 from ckanext.external_storage import errors
-from ckanext.external_storage.storage.base import Readable
+from ckanext.external_storage.storage.base import Readable, Stat
 
 CHUNK = 1 << 20
-_KEY = re.compile(r"objects/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}\.[0-9a-f-]{36}")
+_KEY = re.compile(r"objects/(_/|[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}\.)[0-9a-f-]{36}")
 
 
 class LocalStore:
@@ -63,6 +63,14 @@ class LocalStore:
     def open(self, key: str) -> IO[bytes]:
         with _store_errors():
             return open(self._path(key), "rb")
+
+    def stat(self, key: str) -> Stat | None:
+        with _store_errors():
+            try:
+                found = self._path(key).stat()
+            except FileNotFoundError:
+                return None
+        return Stat(found.st_size, f"{found.st_mtime_ns:x}-{found.st_size:x}")
 
     def delete(self, key: str) -> None:
         with _store_errors():

@@ -9,7 +9,7 @@ from typing import IO
 import sqlalchemy as sa
 
 from ckanext.external_storage.storage.base import ObjectStore
-from ckanext.external_storage.transfer import uploads
+from ckanext.external_storage.transfer import links, receiving, uploads
 
 
 def measure(stream: IO[bytes]) -> tuple[str, int]:
@@ -36,10 +36,10 @@ def bring(
     """Make a measured file an object of the dataset; bytes that it has already are not copied again.
 
     Safe to repeat, and safe to run twice at once. The caller has no transaction open. Raises as
-    `uploads.receive` does: ChecksumMismatch, say, if the file is not what was measured any more.
+    `receiving.receive` does: ChecksumMismatch, say, if the file is not what was measured any more.
     """
     with engine.begin() as connection:
-        here = uploads.linked(connection, package_id, [oid])
+        here = links.linked(connection, package_id, [oid])
         opened = {} if here else uploads.open_uploads(connection, user_id, package_id, {oid: size}, now)
     for upload in opened.values():
-        uploads.receive(engine, store, upload, stream, now)
+        receiving.receive(engine, store, upload, stream, now)

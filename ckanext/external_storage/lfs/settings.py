@@ -1,0 +1,28 @@
+"""What the application needs from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from ckanext.authz_service.tokens import VerifiedToken
+from ckanext.external_storage.storage.base import ObjectStore
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the application needs from outside; the callables are asked per request.
+
+    ``url``: public base URL, e.g. ``https://data.example.org/lfs``; answers are built from it, never from
+    a request's Host. ``namespace``: stands for any organisation in a path.
+    ``verify_token``: a JWT → what it proves now, revocation included; raises InvalidToken.
+    """
+
+    url: str
+    namespace: str
+    engine: Callable[[], sa.Engine]
+    store: Callable[[], ObjectStore]
+    secret: Callable[[], bytes]
+    verify_token: Callable[[str], VerifiedToken]

@@ -1,0 +1,22 @@
+"""The only list of what must go from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from ckanext.external_storage import model
+
+#: A dead key is deleted at once, and once more after this: a writer that was under way may still
+#: have brought it back.
+SECOND_DELETE = timedelta(hours=24)
+
+
+def bury(connection: sa.Connection, keys: Iterable[str], now: datetime) -> None:
+    """Put *keys* on the list of what must go from the store."""
+    rows = [{"key": key, "not_before": now + SECOND_DELETE} for key in keys]
+    if rows:
+        connection.execute(insert(model.dead_key).on_conflict_do_nothing(), rows)

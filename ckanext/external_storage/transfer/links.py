@@ -1,0 +1,73 @@
+"""Links: which dataset may use which bytes. Nothing refers to an object without one.
+
+All functions take a SQLAlchemy connection inside a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from ckanext.external_storage import model
+from ckanext.external_storage.transfer.dead_keys import bury
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """Bytes that are there and were hashed. ``size`` is in bytes."""
+
+    oid: str
+    size: int
+    key: str
+
+
+def linked(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> dict[str, StoredObject]:
+    """Those of *oids* that the dataset has brought itself; what other datasets have is never told."""
+    rows = connection.execute(
+        sa.select(model.object)
+        .join(model.link, model.link.c.oid == model.object.c.oid)
+        .where(model.link.c.package_id == package_id, model.link.c.oid.in_(list(oids)))
+    )
+    return {row.oid: StoredObject(row.oid, row.size, row.key) for row in rows}
+
+
+def use(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> dict[str, int]:
+    """Say that a save is about to refer to *oids*: oid → size in bytes of those that are linked.
+
+    The update locks the links, so that nothing can remove them before the save has committed.
+    """
+    rows = connection.execute(
+        model.link.update()
+        .values(used_at=sa.func.now())
+        .where(
+            model.link.c.package_id == package_id,
+            model.link.c.oid.in_(list(oids)),
+            model.object.c.oid == model.link.c.oid,
+        )
+        .returning(model.link.c.oid, model.object.c.size)
+    )
+    return {row.oid: row.size for row in rows}
+
+
+def link(connection: sa.Connection, oid: str, package_id: str, upload_id: str) -> None:
+    """The dataset has brought the object by this upload. Only `receiving.verify` and saves of files that came
+    before their dataset call it."""
+    new = insert(model.link).values(oid=oid, package_id=package_id, upload_id=upload_id)
+    connection.execute(
+        new.on_conflict_do_update(index_elements=["oid", "package_id"], set_={"used_at": sa.func.now()})
+    )
+
+
+def forget_dataset(connection: sa.Connection, package_id: str, now: datetime) -> None:
+    """A purged dataset owns nothing any more: one re-created with the same id must not inherit bytes."""
+    connection.execute(model.link.delete().where(model.link.c.package_id == package_id))
+    keys = connection.execute(
+        model.upload.delete()
+        .where(model.upload.c.package_id == package_id)
+        .returning(model.upload.c.key, model.upload.c.state)
+    )
+    bury(connection, [row.key for row in keys if row.state in ("open", "received")], now)

@@ -1,0 +1,74 @@
+"""Bytes come in, are checked, and become an object that the dataset has.
+
+One rule holds everything together: a row in ``object`` means bytes that are present and were hashed, by us or
+by the store, and only `verify` writes such a row.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from ckanext.external_storage import errors, model
+from ckanext.external_storage.storage.base import ObjectStore, Readable
+from ckanext.external_storage.transfer.dead_keys import bury
+from ckanext.external_storage.transfer.links import link
+from ckanext.external_storage.transfer.uploads import Upload
+
+
+def receive(engine: sa.Engine, store: ObjectStore, upload: Upload, source: Readable, now: datetime) -> None:
+    """Take in all bytes of an upload with a declared oid, checked while they stream; create object and link.
+
+    Nothing refers to the bytes before the one transaction at the end. Wrong bytes leave the upload
+    open and the store as it was. Safe to repeat, and safe to run twice at once.
+
+    Raises WrongSize, ChecksumMismatch, UploadNotFound, StoreFull, StoreUnavailable.
+    """
+    assert upload.oid is not None
+    store.put(upload.key, source, upload.size, upload.oid)
+    keep(engine, store, upload, upload.oid, now)
+
+
+def keep(engine: sa.Engine, store: ObjectStore, upload: Upload, oid: str, now: datetime) -> None:
+    """Bytes that are in the store under the upload's key, and were checked to be *oid*, become its object.
+
+    Raises UploadNotFound if the upload has ended meanwhile; its bytes go then.
+    """
+    with engine.begin() as connection:
+        kept = verify(connection, upload, oid, now)
+    if kept != upload.key:
+        store.delete(upload.key)
+    if kept is None:
+        raise errors.UploadNotFound
+
+
+def verify(connection: sa.Connection, upload: Upload, oid: str, now: datetime) -> str | None:
+    """``open | received → verified``: the key the object is kept under, or None if the upload has ended."""
+    table = model.upload
+    row = connection.execute(
+        sa.select(table.c.state, table.c.package_id).where(table.c.id == upload.id).with_for_update()
+    ).first()
+    if row is None or row.state not in ("open", "received", "verified"):
+        bury(connection, [upload.key], now)
+        return None
+    connection.execute(
+        insert(model.object)
+        .values(oid=oid, size=upload.size, key=upload.key)
+        .on_conflict_do_nothing(index_elements=["oid"])
+    )
+    # FOR SHARE keeps the object until our link stands. Someone else's copy is as good as ours; ours goes.
+    kept = connection.execute(
+        sa.select(model.object.c.key).where(model.object.c.oid == oid).with_for_update(read=True)
+    ).scalar_one()
+    if kept != upload.key:
+        bury(connection, [upload.key], now)
+    if row.package_id is not None:
+        link(connection, oid, row.package_id, upload.id)
+    connection.execute(
+        table.update()
+        .values(state="verified", oid=oid)
+        .where(table.c.id == upload.id, table.c.state != "verified")
+    )
+    return kept
