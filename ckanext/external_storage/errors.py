@@ -72,6 +72,92 @@ class LengthRequired(StorageError):
         super().__init__("Send a Content-Length header: chunked uploads are not accepted.")
 
 
+class WrongOffset(StorageError):
+    """Bytes for another place than where the upload has got to. ``offset`` in bytes: where that is."""
+
+    status = 409
+
+    def __init__(self, offset: int):
+        super().__init__(f"{offset} bytes have arrived: go on from there.")
+        self.offset = offset
+
+
+class UploadBusy(StorageError):
+    """Another connection writes to the same upload, or its bytes are being checked."""
+
+    status = 423
+
+    def __init__(self, message: str = "Another connection goes on with this upload. Ask again in a moment."):
+        super().__init__(message)
+
+
+class UploadOver(StorageError):
+    """The upload took bytes once and does so no more. ``reason``: a sentence, where there is one."""
+
+    status = 410
+
+    def __init__(self, reason: str | None = None):
+        super().__init__(f"{reason or 'This upload has ended.'} Begin a new one.")
+        self.reason = reason
+
+
+class UploadRejected(StorageError):
+    """All bytes came, and they are not what may be kept. ``reason``: a sentence."""
+
+    status = 422
+
+    def __init__(self, reason: str):
+        super().__init__(f"{reason} Nothing was kept; upload the file again.")
+        self.reason = reason
+
+
+class BytesMissing(StorageError):
+    """The upload was said to be complete, and is not."""
+
+    status = 409
+
+    def __init__(self, declared: int, received: int):
+        super().__init__(f"{declared} bytes were declared, {received} have arrived. Send the rest, then complete.")
+        self.declared = declared
+        self.received = received
+
+
+class FileTooLarge(StorageError):
+    """More than one file may have. Both in bytes."""
+
+    status = 413
+
+    def __init__(self, size: int, limit: int):
+        super().__init__(f"The file has {size} bytes; this site takes files of at most {limit} bytes.")
+        self.size = size
+        self.limit = limit
+
+
+class TooManyUploads(StorageError):
+    """One user has more unfinished uploads than allowed."""
+
+    status = 429
+
+    def __init__(self, limit: int):
+        super().__init__(
+            f"You have {limit} unfinished uploads, the most this site allows. Finish or discard some of them"
+            " (external_storage_upload_list shows them); those that get no bytes end after a day."
+        )
+        self.limit = limit
+
+
+class NoWorker(StorageError):
+    """Received bytes wait to be checked, and nobody is there to do it."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The file has arrived and must be checked before it can be used, but no background worker is running."
+            " The site's administrator must start one: ckan jobs worker"
+        )
+
+
 class WrongSize(StorageError):
     """Fewer or more bytes than declared. Sizes are in bytes."""
 
@@ -121,7 +207,7 @@ class StoreFull(StorageError):
     status = 507
 
     def __init__(self) -> None:
-        super().__init__("The file store is full. Nothing was stored; tell the site's administrator.")
+        super().__init__("The file store is full, and the file is not complete. Tell the site's administrator.")
 
 
 class SecretMissing(StorageError):

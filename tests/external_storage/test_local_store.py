@@ -13,12 +13,13 @@ import pytest
 
 from ckanext.external_storage import errors
 from ckanext.external_storage.storage.local import LocalStore
+from tests.conformance.appending_store import AppendingStoreSuite
 from tests.conformance.object_store import ObjectStoreSuite, new_key, oid_of
 
 ACCOUNT_THAT_OWNS_NOTHING = 65534
 
 
-class TestLocalStore(ObjectStoreSuite):
+class TestLocalStore(ObjectStoreSuite, AppendingStoreSuite):
     @pytest.fixture
     def store(self, tmp_path: Path) -> LocalStore:
         return LocalStore(tmp_path / "objects")
@@ -76,6 +77,57 @@ def test_no_space_left_is_told_apart(tmp_path: Path):
         assert files_below(tmp_path) == []
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount the small file system that gets full")
+def test_an_upload_in_pieces_goes_on_when_the_full_disk_has_space_again(tmp_path: Path):
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", tmp_path], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("this machine lets nobody mount a tmpfs: " + mounted.stderr.decode())
+    try:
+        (tmp_path / "ballast").write_bytes(bytes(1 << 20))
+        data, store = os.urandom(3 << 19), LocalStore(tmp_path)
+        key = new_key(data)
+        with pytest.raises(errors.StoreFull):
+            store.append(key, 0, io.BytesIO(data), len(data), len(data))
+        (tmp_path / "ballast").unlink()
+        offset = store.offset(key)
+        assert 0 < offset < len(data)
+        rest = data[offset:]
+        assert store.append(key, offset, io.BytesIO(rest), len(rest), len(data)).sha256 == oid_of(data)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_what_takes_too_long_to_hash_is_left_to_others(tmp_path: Path):
+    data, store = bytes(1 << 20), LocalStore(tmp_path, hashing_seconds=0)
+    done = store.append(new_key(data), 0, io.BytesIO(data), len(data), len(data))
+    assert done.offset == len(data)
+    assert done.sha256 in (None, oid_of(data))
+
+
+def test_killed_while_appending_what_was_written_stays(tmp_path: Path):
+    program = f"""
+import sys
+from pathlib import Path
+from ckanext.external_storage.storage.local import LocalStore
+LocalStore(Path({str(tmp_path)!r})).append(sys.argv[1], 0, sys.stdin.buffer, 1 << 30, 1 << 30)
+"""
+    key = new_key(b"x")
+    with subprocess.Popen([sys.executable, "-c", program, key], stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        process.stdin.write(bytes(2 << 20))
+        process.stdin.flush()
+        deadline = time.monotonic() + 20
+        while sum(p.stat().st_size for p in files_below(tmp_path)) < 1 << 20 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)
+    store = LocalStore(tmp_path)
+    offset = store.offset(key)
+    assert 1 << 20 <= offset <= 2 << 20
+    assert store.append(key, offset, io.BytesIO(b"more"), 4, 1 << 30).offset == offset + 4
 
 
 def test_killed_in_the_middle_nothing_is_visible_and_the_rest_is_swept(tmp_path: Path):

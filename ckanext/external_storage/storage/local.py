@@ -14,21 +14,24 @@ from pathlib import Path
 from typing import IO
 
 from ckanext.external_storage import errors
-from ckanext.external_storage.storage.base import Readable, Stat
+from ckanext.external_storage.storage.base import Appended, Readable, Stat
+from ckanext.external_storage.storage.part_file import PartFile
 
 CHUNK = 1 << 20
 _KEY = re.compile(r"objects/(_/|[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}\.)[0-9a-f-]{36}")
 
 
 class LocalStore:
-    """`base.ObjectStore` on a POSIX file system.
+    """`base.AppendingStore` on a POSIX file system.
 
-    ``unfinished/`` and ``objects/`` share the root so that the final rename stays on one file system
-    and is atomic. Files are written by one process and never changed after the rename.
+    ``unfinished/`` (written in one go), ``parts/`` (appended to) and ``objects/`` share the root so that the
+    final rename stays on one file system and is atomic. No file is changed after the rename.
+    hashing_seconds: how long `append` may still hash after the last byte.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, hashing_seconds: float = 10):
         self.root = root
+        self._hashing_seconds = hashing_seconds
 
     def put(self, key: str, source: Readable, size: int, oid: str) -> None:
         target = self._path(key)
@@ -74,6 +77,7 @@ class LocalStore:
 
     def delete(self, key: str) -> None:
         with _store_errors():
+            self._part(key).delete()
             self._path(key).unlink(missing_ok=True)
 
     def delete_unfinished(self, older_than: datetime) -> int:
@@ -85,6 +89,48 @@ class LocalStore:
                         path.unlink()
                         deleted += 1
         return deleted
+
+    def offset(self, key: str) -> int:
+        with _store_errors():
+            size = self._part(key).size()
+        if size is None:  # nothing has come, or all: it may be the object already
+            found = self.stat(key)
+            size = found.size if found else 0
+        return size
+
+    def append(self, key: str, offset: int, source: Readable, length: int, size: int) -> Appended:
+        part = self._part(key)
+        if (here := self.offset(key)) != offset:  # before a file is made for what is an object already
+            raise errors.WrongOffset(here)
+        with _store_errors():
+            _make_directories(part.path.parent)
+            return part.append(offset, source, min(length, size - offset), size)
+
+    def seal(self, key: str, size: int, sha256: str) -> None:
+        target, part = self._path(key), self._part(key)
+        with _store_errors():
+            here = part.size()
+            if here is None:
+                found = self.stat(key)
+                if found is None or found.size != size:
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(part.path))
+                return  # done before
+            if here != size:
+                raise errors.WrongSize(size, here)
+            _make_directories(target.parent)
+            part.path.replace(target)
+            part.delete()
+            _sync_directory(target.parent)
+
+    def open_unsealed(self, key: str) -> IO[bytes]:
+        with _store_errors():
+            try:
+                return open(self._part(key).path, "rb")
+            except FileNotFoundError:  # sealed already
+                return open(self._path(key), "rb")
+
+    def _part(self, key: str) -> PartFile:
+        return PartFile(self.root / "parts" / self._path(key).name, self._hashing_seconds)
 
     def _path(self, key: str) -> Path:
         # Keys come from our own database; this keeps a damaged row from naming any other file.
