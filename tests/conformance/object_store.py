@@ -47,6 +47,13 @@ class ObjectStoreSuite:
         with store.open(key) as file:
             assert file.read() == data
 
+    def test_tells_the_sha256_where_it_was_not_known_before(self, store: ObjectStore):
+        data = PAYLOADS["several chunks"]
+        key = key_for(None, str(uuid.uuid4()))
+        assert store.put(key, io.BytesIO(data), len(data), None) == oid_of(data)
+        with store.open(key) as file:
+            assert file.read() == data
+
     def test_reads_from_any_position(self, store: ObjectStore):
         key = new_key(b"0123456789")
         store.put(key, io.BytesIO(b"0123456789"), 10, oid_of(b"0123456789"))

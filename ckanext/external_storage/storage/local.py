@@ -33,22 +33,23 @@ class LocalStore:
         self.root = root
         self._hashing_seconds = hashing_seconds
 
-    def put(self, key: str, source: Readable, size: int, oid: str) -> None:
+    def put(self, key: str, source: Readable, size: int, oid: str | None) -> str:
         target = self._path(key)
         with _store_errors():
             unfinished = self.root / "unfinished" / str(uuid.uuid4())
             unfinished.parent.mkdir(parents=True, exist_ok=True)
             try:
-                self._write(unfinished, source, size, oid)
+                sha256 = self._write(unfinished, source, size, oid)
                 _make_directories(target.parent)
                 unfinished.replace(target)
                 _sync_directory(target.parent)
             except BaseException:
                 unfinished.unlink(missing_ok=True)
                 raise
+        return sha256
 
     @staticmethod
-    def _write(path: Path, source: Readable, size: int, oid: str) -> None:
+    def _write(path: Path, source: Readable, size: int, oid: str | None) -> str:
         digest = hashlib.sha256()
         left = size
         with open(path, "xb") as file:
@@ -58,10 +59,12 @@ class LocalStore:
                 left -= len(chunk)
             if left:
                 raise errors.WrongSize(size, size - left)
-            if digest.hexdigest() != oid:
-                raise errors.ChecksumMismatch(oid, digest.hexdigest())
+            sha256 = digest.hexdigest()
+            if oid is not None and oid != sha256:
+                raise errors.ChecksumMismatch(oid, sha256)
             file.flush()
             os.fsync(file.fileno())
+        return sha256
 
     def open(self, key: str) -> IO[bytes]:
         with _store_errors():
