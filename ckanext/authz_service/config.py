@@ -1,16 +1,14 @@
-"""The plugin's options and what follows from them, read here and nowhere else, and CKAN's database."""
+"""The plugin's options and what follows from them, read here and nowhere else, and the site's database."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
 
-import ckantoolkit as tk
-import sqlalchemy as sa
-from ckan import model
-
 from ckanext.authz_service import keys
 from ckanext.authz_service.keyring import Keyring
+from ckanext.authz_service.process import engine as engine
+from ckanext.authz_service.process import options
 
 LFS_ENTITY_TYPE = "obj"
 """The type of entity whose tokens are for the site's own LFS server and for nobody else."""
@@ -23,14 +21,14 @@ def keys_dir() -> Path | None:
 
 def algorithm() -> str | None:
     """The algorithm that was asked for; None if not set. Raises UnsuitableAlgorithm."""
-    value = tk.config.get("ckanext.authz_service.jwt_algorithm")
+    value = options().get("ckanext.authz_service.jwt_algorithm")
     return keys.suitable(value) if value else None
 
 
 def keyring() -> Keyring:
     """Where the keys are. Raises UnsuitableAlgorithm."""
     return Keyring(
-        private_key=tk.config.get("ckanext.authz_service.jwt_private_key") or None,
+        private_key=options().get("ckanext.authz_service.jwt_private_key") or None,
         private_key_file=_path("jwt_private_key_file"),
         public_key_file=_path("jwt_public_key_file"),
         keys_dir=keys_dir(),
@@ -64,57 +62,57 @@ def verification_keys() -> dict[str, keys.VerificationKey]:
 
 def max_lifetime() -> int:
     """How long a token may live, in seconds."""
-    return tk.config["ckanext.authz_service.jwt_max_lifetime"]
+    return options()["ckanext.authz_service.jwt_max_lifetime"]
 
 
 def rate_limit_user() -> int:
     """How many tokens one user may ask for in a minute; 0 for any number."""
-    return tk.config["ckanext.authz_service.rate_limit_user"]
+    return options()["ckanext.authz_service.rate_limit_user"]
 
 
 def rate_limit_anonymous() -> int:
     """How many tokens one address may ask for in a minute without a user; 0 for any number."""
-    return tk.config["ckanext.authz_service.rate_limit_anonymous"]
+    return options()["ckanext.authz_service.rate_limit_anonymous"]
 
 
 def redis_url() -> str:
     """CKAN's Redis."""
-    return tk.config["ckan.redis.url"]
+    return options()["ckan.redis.url"]
 
 
 def redis_prefix() -> str:
     """What the names of our keys in Redis begin with: other sites may use the same one."""
-    return f"ckan:{tk.config['ckan.site_id']}:authz_service:"
+    return f"ckan:{options()['ckan.site_id']}:authz_service:"
 
 
 def giftless_profile() -> bool:
     """Whether tokens for a giftless are issued at all."""
-    return tk.config["ckanext.authz_service.giftless_profile"]
+    return options()["ckanext.authz_service.giftless_profile"]
 
 
 def legacy_browser_tokens() -> bool:
     """Whether callers of ``authz_authorize`` get tokens for the giftless themselves."""
-    return giftless_profile() and tk.config["ckanext.authz_service.legacy_browser_tokens"]
+    return giftless_profile() and options()["ckanext.authz_service.legacy_browser_tokens"]
 
 
 def issuer() -> str:
     """The claim ``iss``."""
-    return tk.config.get("ckanext.authz_service.jwt_issuer") or site_url()
+    return options().get("ckanext.authz_service.jwt_issuer") or site_url()
 
 
 def site_url() -> str:
     """The address under which people know the site."""
-    return tk.config["ckan.site_url"]
+    return options()["ckan.site_url"]
 
 
 def audience() -> str | None:
     """The claim ``aud`` of tokens that are not for the LFS server; None for no such claim."""
-    return tk.config.get("ckanext.authz_service.jwt_audience") or None
+    return options().get("ckanext.authz_service.jwt_audience") or None
 
 
 def include_user_email() -> bool:
     """Whether tokens have the claim ``email``."""
-    return tk.config["ckanext.authz_service.jwt_include_user_email"]
+    return options()["ckanext.authz_service.jwt_include_user_email"]
 
 
 def lfs_audience() -> str:
@@ -124,16 +122,9 @@ def lfs_audience() -> str:
 
 def ledger_retention() -> timedelta:
     """How long the ledger keeps a token after it has expired."""
-    return timedelta(days=tk.config["ckanext.authz_service.ledger_retention"])
-
-
-def engine() -> sa.Engine:
-    """CKAN's database; connections of it are independent of CKAN's session."""
-    if model.meta.engine is None:
-        raise RuntimeError("CKAN's model has not been initialised.")
-    return model.meta.engine
+    return timedelta(days=options()["ckanext.authz_service.ledger_retention"])
 
 
 def _path(option: str) -> Path | None:
-    value = tk.config.get(f"ckanext.authz_service.{option}")
+    value = options().get(f"ckanext.authz_service.{option}")
     return Path(value) if value else None

@@ -28,7 +28,8 @@ SWEPT_PER_TOKEN = 2
 _UNDEFINED_TABLE = "42P01"
 _JTI = re.compile(r"[0-9a-f-]{1,36}")
 
-_user = sa.table("user", sa.column("id"), sa.column("name"), sa.column("state"))
+#: What is read of CKAN's accounts, and all that a role of its own must be allowed to read of them.
+USER = _user = sa.table("user", sa.column("id"), sa.column("name"), sa.column("state"))
 
 
 class Cursor(NamedTuple):

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import click
 
-from ckanext.external_storage import config, errors
+from ckanext.external_storage import config, errors, roles
 from ckanext.external_storage.lfs import capability
 from ckanext.external_storage.transfer import sweeping
 
@@ -44,3 +44,13 @@ def sweep() -> None:
     except errors.StorageError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"Deleted {deleted} unused objects for good.")
+
+
+@external_storage.command("grant-role")
+@click.argument("role")
+def grant_role(role: str) -> None:
+    """Print SQL that lets ROLE serve files, and nothing else: for a standalone server.
+
+    The role must exist. As an owner of CKAN's tables: ckan external-storage grant-role lfs | psql …
+    """
+    click.echo(roles.grants(role, *roles.place(config.engine())))

@@ -1,4 +1,4 @@
-"""What the plugin is set up with: its options, read here and nowhere else, and CKAN's database.
+"""What the plugin is set up with: its options, read here and nowhere else, and the site's database.
 
 Reading them touches no store and no network.
 """
@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import ckantoolkit as tk
-import sqlalchemy as sa
-from ckan import model
-
+from ckanext.authz_service.process import engine as engine
+from ckanext.authz_service.process import options
 from ckanext.external_storage import errors
 from ckanext.external_storage.lfs import capability
 from ckanext.external_storage.storage.base import ObjectStore
@@ -37,21 +35,36 @@ def capability_secret() -> bytes:
 
 def namespace() -> str:
     """What stands for any organisation in LFS addresses and ``obj:`` scopes."""
-    return tk.config["ckanext.external_storage.storage_namespace"]
+    return options()["ckanext.external_storage.storage_namespace"]
 
 
 def lfs_url() -> str:
-    """Public base URL of the LFS server."""
-    return tk.config["ckan.site_url"].rstrip("/") + "/lfs"
+    """Public base URL of the LFS server, without a slash at its end."""
+    address = options().get("ckanext.external_storage.lfs_url")
+    return address.rstrip("/") if address else f"{site_address()}/lfs"
 
 
-def engine() -> sa.Engine:
-    """CKAN's database; connections of it are independent of CKAN's session."""
-    if model.meta.engine is None:
-        raise RuntimeError("CKAN's model has not been initialised.")
-    return model.meta.engine
+def site_address() -> str:
+    """Where CKAN is for those outside: its URL with the path that it is mounted at, in no language."""
+    root = (options().get("ckan.root_path") or "").replace("/{{LANG}}", "").replace("{{LANG}}", "")
+    return options()["ckan.site_url"].rstrip("/") + root.rstrip("/")
+
+
+def proxy_hops() -> int:
+    """How many proxies before a standalone LFS server are trusted to say how it was called."""
+    return options()["ckanext.external_storage.proxy_hops"]
+
+
+def cors_origins() -> frozenset[str]:
+    """Origins whose pages may use the LFS server; ``*`` among them: all."""
+    return frozenset(origin.rstrip("/") for origin in options()["ckanext.external_storage.cors_origins"])
+
+
+def metrics_token_file() -> Path | None:
+    """Where the secret is that opens the metrics; None: they are for this machine itself."""
+    return _path("ckanext.external_storage.metrics_token_file")
 
 
 def _path(option: str) -> Path | None:
-    value = tk.config.get(option)
+    value = options().get(option)
     return Path(value) if value else None

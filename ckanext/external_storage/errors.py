@@ -228,3 +228,12 @@ class TokensUnusable(StorageError):
 
     def __init__(self) -> None:
         super().__init__("The site cannot check tokens at the moment. Tell its administrator.")
+
+
+class MetricsMissing(StorageError):
+    """The library that counts is not installed."""
+
+    status = 501
+
+    def __init__(self) -> None:
+        super().__init__("This server counts nothing. Install ckanext-publish[metrics] and restart it.")

@@ -24,6 +24,7 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
     plugins.implements(plugins.IConfigurer)
     plugins.implements(IAuthorizationBindings)
     authz_bindings_are_defaults = True
+    plugins.implements(plugins.IBlueprint)
     plugins.implements(plugins.IMiddleware, inherit=True)
     # Its presence makes core's form offer files. It handles none: core would call it while the dataset is
     # locked; what comes with a save is taken in before that, by our actions.
@@ -38,16 +39,17 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
     def register_authz_bindings(self, authorizer: Any) -> None:
         bindings.register(authorizer)
 
+    def get_blueprint(self) -> Any:
+        return views.blueprint
+
     def make_middleware(self, app: Any, config: Any) -> Any:
+        views.serve_downloads(views.application())
         mounts = {"/lfs": _lfs_application()}
         if isinstance(app, Flask):
-            views.serve_downloads(app)
             app.wsgi_app = DispatcherMiddleware(app.wsgi_app, mounts)
             return app
-        raise RuntimeError(
-            "external_storage must be able to reach CKAN's Flask application, but another plugin has"
-            f" wrapped it ({type(app).__name__}). Put external_storage before that plugin in ckan.plugins."
-        )
+        # Another plugin has put something of its own around Flask: then so do we.
+        return DispatcherMiddleware(app, mounts)
 
 
 def _lfs_application() -> LfsApplication:
@@ -59,5 +61,7 @@ def _lfs_application() -> LfsApplication:
             store=config.store,
             secret=config.capability_secret,
             verify_token=verifying.lfs_token,
+            cors_origins=config.cors_origins(),
+            metrics_token_file=config.metrics_token_file(),
         )
     )

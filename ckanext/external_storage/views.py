@@ -7,7 +7,8 @@ from typing import Any
 
 import ckantoolkit as tk
 from ckan import model
-from flask import Flask
+from flask import Blueprint, Flask
+from flask.blueprints import BlueprintSetupState
 from werkzeug.wrappers import Response
 
 from ckanext.external_storage import config, errors
@@ -16,6 +17,22 @@ from ckanext.external_storage.resources import filename, stored_oid
 from ckanext.external_storage.transfer import links
 
 View = Callable[..., Any]
+
+#: Its one rule so far is to be told the application that it is for.
+blueprint = Blueprint("external_storage", __name__)
+_registered_with: list[Flask] = []
+
+
+def _remember(state: BlueprintSetupState) -> None:
+    _registered_with[:] = [state.app]
+
+
+blueprint.record(_remember)
+
+
+def application() -> Flask:
+    """CKAN's Flask application, also when another plugin has wrapped it: no wrapper says what is inside."""
+    return _registered_with[0]
 
 
 def serve_downloads(app: Flask) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import HTTPException
@@ -11,7 +13,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from ckanext.external_storage import errors
-from ckanext.external_storage.lfs import objects
+from ckanext.external_storage.lfs import cors, health, metrics, objects
 from ckanext.external_storage.lfs.messages import answer
 from ckanext.external_storage.lfs.settings import Settings
 
@@ -28,6 +30,8 @@ ROUTES = Map(
         Rule(f"{_REPOSITORY}/verify", endpoint=objects.verify, methods=["POST"]),
         Rule(f"{_REPOSITORY}/<oid>", endpoint=objects.put, methods=["PUT"]),
         Rule(f"{_REPOSITORY}/<oid>", endpoint=objects.get, methods=["GET"]),
+        Rule("/health", endpoint=health.health, methods=["GET"]),
+        Rule("/metrics", endpoint=metrics.show, methods=["GET"]),
     ]
 )
 
@@ -39,9 +43,26 @@ class LfsApplication:
         self.settings = settings
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        started = time.perf_counter()
         request = Request(environ)
+        response, route = self._respond(request)
+        cors.tell(request, response, self.settings.cors_origins)
+        metrics.watch(request, response, route, started)
+        return response(environ, start_response)
+
+    def _respond(self, request: Request) -> tuple[Response, str]:
+        """The answer, and the rule of the address that was asked for."""
+        route = "none"
         try:
-            response = self._dispatch(request)
+            asked = cors.preflight(request, self.settings.cors_origins)
+            if asked:
+                return asked, "preflight"
+            rule, arguments = ROUTES.bind_to_environ(request.environ).match(return_rule=True)
+            route = rule.rule
+            settings = self.settings
+            if settings.forwarded:
+                settings = replace(settings, url=request.root_url.rstrip("/"))
+            return rule.endpoint(settings, request, **arguments), route
         except HTTPException as error:
             message = "No such address here." if error.code == 404 else error.description or error.name
             response = answer({"message": message}, error.code or 500)
@@ -52,8 +73,8 @@ class LfsApplication:
             response = answer({"message": str(error)}, error.status)
             if error.status == 401:
                 response.headers["WWW-Authenticate"] = response.headers["LFS-Authenticate"] = "Bearer"
-        return response(environ, start_response)
-
-    def _dispatch(self, request: Request) -> Response:
-        endpoint, arguments = ROUTES.bind_to_environ(request.environ).match()
-        return endpoint(self.settings, request, **arguments)
+        except Exception:
+            log.exception("%s %s", request.method, route)
+            message = "The server failed, and its log says why. Try again, or tell the administrator."
+            response = answer({"message": message}, 500)
+        return response, route

@@ -19,6 +19,8 @@ _resource = sa.table(
     sa.column("url_type"),
     sa.column("extras", sa.Text),
 )
+#: What a role of its own must be allowed to read (roles.py).
+TABLES = (_package, _group, _resource)
 
 
 @dataclass(frozen=True)

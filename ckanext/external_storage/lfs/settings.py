@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -18,6 +19,8 @@ class Settings:
     ``url``: public base URL, e.g. ``https://data.example.org/lfs``; answers are built from it, never from
     a request's Host. ``namespace``: stands for any organisation in a path.
     ``verify_token``: a JWT → what it proves now, revocation included; raises InvalidToken.
+    ``forwarded``: the address that a request has in its environ is the public one (wsgi.py sees to that) and
+    stands for ``url``. ``cors_origins``: see `cors`. ``metrics_token_file``: see `metrics`.
     """
 
     url: str
@@ -26,3 +29,6 @@ class Settings:
     store: Callable[[], ObjectStore]
     secret: Callable[[], bytes]
     verify_token: Callable[[str], VerifiedToken]
+    forwarded: bool = False
+    cors_origins: frozenset[str] = frozenset()
+    metrics_token_file: Path | None = None
