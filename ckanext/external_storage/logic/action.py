@@ -43,6 +43,7 @@ def package_update(original_action: Any, context: Any, data_dict: dict[str, Any]
     if package is not None:  # if it is, core says so
         data_dict = _with_files_stored("package_update", context, package.id, data_dict, {"id": package.id})
         data_dict = _settled(context, package.id, data_dict)
+        links.note_in_use(model.Session.connection(), package.id)
     return original_action(context, data_dict)
 
 

@@ -53,15 +53,18 @@ def verify(connection: sa.Connection, upload: Upload, oid: str, now: datetime) -
     if row is None or row.state not in ("open", "received", "verified"):
         bury(connection, [upload.key], now)
         return None
-    connection.execute(
-        insert(model.object)
-        .values(oid=oid, size=upload.size, key=upload.key)
-        .on_conflict_do_nothing(index_elements=["oid"])
-    )
-    # FOR SHARE keeps the object until our link stands. Someone else's copy is as good as ours; ours goes.
-    kept = connection.execute(
-        sa.select(model.object.c.key).where(model.object.c.oid == oid).with_for_update(read=True)
-    ).scalar_one()
+    # Someone else's copy is as good as ours; ours goes. FOR SHARE keeps it until our link stands. It may just be
+    # collected as garbage: once that has happened, the next turn puts ours in its place.
+    kept = None
+    while kept is None:
+        connection.execute(
+            insert(model.object)
+            .values(oid=oid, size=upload.size, key=upload.key)
+            .on_conflict_do_nothing(index_elements=["oid"])
+        )
+        kept = connection.execute(
+            sa.select(model.object.c.key).where(model.object.c.oid == oid).with_for_update(read=True)
+        ).scalar_one_or_none()
     if kept != upload.key:
         bury(connection, [upload.key], now)
     if row.package_id is not None:
