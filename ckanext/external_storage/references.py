@@ -26,8 +26,8 @@ def of_plugins(engine: sa.Engine) -> list[sa.Select[Any]]:
                 continue
             if connection.execute(sa.select(sa.func.to_regclass(table))).scalar():
                 raise errors.ReferencesUnknown(
-                    f"The plugin {names[0]} is switched off, and its history may need files. Switch it on; or, to"
-                    f" give its history up for good, remove its tables: ckan db downgrade -p {names[0]}."
+                    f"The plugin {names[0]} is switched off, and its history may need files. Switch it on;"
+                    f" or, to give it up for good, remove its tables: ckan db downgrade -p {names[0]}."
                 )
     return [
         reference

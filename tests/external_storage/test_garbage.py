@@ -214,7 +214,8 @@ def _reached(event: threading.Event) -> None:
 def _waits_for_a_lock(engine: sa.Engine) -> None:
     """Until some statement of this database waits for another transaction."""
     query = sa.text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND wait_event_type = 'Lock'"
     )
     for _ in range(6000):
         with engine.connect() as connection:

@@ -10,10 +10,12 @@ import sqlalchemy as sa
 from ckan import model
 
 from ckanext.external_storage import config, plain_upload, resources
+from ckanext.external_storage.logic.quota_actions import external_storage_quota_show
 from ckanext.external_storage.transfer import links
 
 __all__ = [
     "dataset_purge",
+    "external_storage_quota_show",
     "package_create",
     "package_revise",
     "package_update",

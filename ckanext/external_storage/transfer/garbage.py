@@ -58,7 +58,7 @@ def found(engine: sa.Engine, others: References, grace: timedelta) -> Garbage:
 def collect(
     engine: sa.Engine, others: References, grace: timedelta, now: datetime, batch: int = BATCH
 ) -> Iterator[Garbage]:
-    """Remove what nobody needs, a batch at a time, and say how much that was; the bytes go with the dead keys.
+    """Remove what nobody needs, a batch at a time, and say how much; the bytes go with the dead keys.
 
     *others*: what is needed beside the resources there are. Interrupted anywhere, what is done is whole.
     Raises ReferencesUnknown, before anything is removed.
