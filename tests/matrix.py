@@ -192,6 +192,12 @@ TABLE = [
     _asks_for("to read files", "obj:{org}/{name}/*:read", READ_FILES),
     _asks_for("to bring files", "obj:{org}/{name}/*:write", WRITE_FILES),
     _asks_for("to bring files, as older clients ask", "obj:ckan/{id}/*:update", WRITE_FILES),
+    Row(
+        "external_storage_quota_show",
+        lambda dataset: {"id": dataset["organization"]["name"]},
+        dict.fromkeys(STATES, INSIDERS),
+        others_are_told=FORBIDDEN,
+    ),
     # versioning
     Row("dataset_revision_list", lambda dataset: {"id": dataset["id"]}, READ),
     Row("dataset_revision_show", lambda dataset: {"id": dataset["name"], "ref": "head"}, READ),

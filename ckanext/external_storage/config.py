@@ -5,11 +5,14 @@ Reading them touches no store and no network.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+
+from ckan.exceptions import CkanConfigurationException
 
 from ckanext.authz_service.process import engine as engine
 from ckanext.authz_service.process import options
-from ckanext.external_storage import errors
+from ckanext.external_storage import errors, sizes
 from ckanext.external_storage.lfs import capability
 from ckanext.external_storage.storage.base import ObjectStore
 from ckanext.external_storage.storage.local import LocalStore
@@ -21,6 +24,26 @@ def store() -> ObjectStore:
     if path is None:
         raise errors.StoreNotConfigured
     return LocalStore(path)
+
+
+def quota() -> int | None:
+    """Bytes that an organisation may keep unless it has a quota of its own; None: as many as there are.
+
+    Raises CkanConfigurationException for a wrong value.
+    """
+    value = str(options().get("ckanext.external_storage.quota") or "").strip()
+    try:
+        return sizes.parse(value) if value else None
+    except ValueError as error:
+        raise CkanConfigurationException(f"ckanext.external_storage.quota: {error}") from None
+
+
+def gc_grace() -> timedelta:
+    """How long a file that nothing refers to is kept."""
+    days = int(options()["ckanext.external_storage.gc_grace"])
+    if days < 1:
+        raise CkanConfigurationException("ckanext.external_storage.gc_grace: 1 day is the least.")
+    return timedelta(days=days)
 
 
 def capability_secret_file() -> Path | None:

@@ -210,6 +210,29 @@ class StoreFull(StorageError):
         super().__init__("The file store is full, and the file is not complete. Tell the site's administrator.")
 
 
+class QuotaExceeded(StorageError):
+    """The organisation would have more bytes than it may. All three numbers are bytes."""
+
+    status = 507
+
+    def __init__(self, used: int, limit: int, needed: int):
+        super().__init__(
+            f"The organisation may keep {limit:,} bytes in the file store; {used:,} are used or promised to"
+            f" uploads under way, and {needed:,} more are needed. Nothing was stored. Discard unfinished"
+            " uploads, remove files, or ask the site's administrator for a higher quota."
+        )
+        self.used, self.limit, self.needed = used, limit, needed
+
+
+class ReferencesUnknown(StorageError):
+    """Somebody who may still need files cannot be asked; the cause is chained where there is one."""
+
+    status = 503
+
+    def __init__(self, why: str):
+        super().__init__(f"{why} No file was removed.")
+
+
 class SecretMissing(StorageError):
     """The secret that signs per-object capabilities is not there."""
 

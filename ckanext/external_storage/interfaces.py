@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
+import sqlalchemy as sa
 from ckan import plugins
 
 
@@ -23,5 +24,21 @@ class IObjectHolders(plugins.Interface):
 
         The user may read the dataset now. Whether they may see a resource that the dataset still has is
         asked of CKAN (``resource_show``) by the caller.
+        """
+        return ()
+
+
+class IObjectReferences(plugins.Interface):
+    """Need stored files of datasets that no present resource of theirs has.
+
+    What nobody needs is collected as garbage. The present resources of all datasets, deleted ones too, are
+    known; a plugin that keeps other states of them answers for those, whether somebody may see them or not.
+    """
+
+    def object_references(self) -> Iterable[sa.Select[Any]]:
+        """SELECTs of ``package_id`` and ``oid`` (the sha256): all that the plugin's own tables refer to.
+
+        They become part of the statements that remove, so that the database looks at both at one moment. A
+        SELECT that fails, because a table is missing say, keeps anything from being removed.
         """
         return ()

@@ -1,4 +1,4 @@
-"""The four tables that say which bytes exist, for which dataset, and which must go.
+"""The tables that say which bytes exist, for which dataset, and which must go.
 
 Rules and reasons are in docs/external_storage.rst. Plain SQLAlchemy without CKAN's model, so that the
 LFS application can also run in a process without CKAN.
@@ -110,4 +110,13 @@ dead_key = sa.Table(
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("store_ref", sa.Text),
     sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
+)
+
+#: What an organisation may keep, in bytes, where it differs from the site's default; NULL is no limit.
+quota = sa.Table(
+    "external_storage_quota",
+    metadata,
+    sa.Column("owner_org", sa.Text, primary_key=True),
+    sa.Column("limit_bytes", sa.BigInteger),
+    sa.CheckConstraint("limit_bytes >= 0", name="external_storage_quota_limit"),
 )

@@ -15,13 +15,16 @@ from ckanext.authz_service.interfaces import IAuthorizationBindings
 from ckanext.external_storage import NAMES, bindings, config, views
 from ckanext.external_storage.lfs.app import LfsApplication
 from ckanext.external_storage.lfs.settings import Settings
+from ckanext.external_storage.transfer import quota
 
 
 @tk.blanket.actions
+@tk.blanket.auth_functions
 @tk.blanket.cli
 @tk.blanket.config_declarations
 class ExternalStoragePlugin(plugins.SingletonPlugin):
     plugins.implements(plugins.IConfigurer)
+    plugins.implements(plugins.IConfigurable)
     plugins.implements(IAuthorizationBindings)
     authz_bindings_are_defaults = True
     plugins.implements(plugins.IBlueprint)
@@ -35,6 +38,10 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
             raise CkanConfigurationException(
                 f"ckan.plugins has {' and '.join(NAMES)}, two names of the same plugin. Remove {NAMES[1]}."
             )
+
+    def configure(self, _config: Any) -> None:
+        config.quota(), config.gc_grace()  # a wrong value is refused now, not when somebody uploads
+        quota.Site.default_limit = staticmethod(config.quota)
 
     def register_authz_bindings(self, authorizer: Any) -> None:
         bindings.register(authorizer)

@@ -9,8 +9,8 @@ import ckantoolkit as tk
 from ckan import plugins
 from ckan.exceptions import CkanConfigurationException
 
-from ckanext.external_storage.interfaces import IObjectHolders
-from ckanext.versioning import NAMES, access, activities, actor, messages, recording, revisions
+from ckanext.external_storage.interfaces import IObjectHolders, IObjectReferences
+from ckanext.versioning import NAMES, access, activities, actor, messages, recording, references, revisions
 from ckanext.versioning import config as options
 
 
@@ -25,6 +25,7 @@ class VersioningPlugin(plugins.SingletonPlugin):
     plugins.implements(plugins.IConfigurer)
     plugins.implements(plugins.IPackageController, inherit=True)
     plugins.implements(IObjectHolders)
+    plugins.implements(IObjectReferences)
 
     def update_config(self, config: Any) -> None:
         if set(NAMES) <= set(tk.aslist(config["ckan.plugins"])):
@@ -43,6 +44,9 @@ class VersioningPlugin(plugins.SingletonPlugin):
         self, context: Any, package_id: str, oids: Collection[str]
     ) -> Iterable[tuple[str, str]]:
         return revisions.holders(package_id, access.viewer(context, package_id), oids)
+
+    def object_references(self) -> Iterable[Any]:
+        return references.selects()
 
     def after_dataset_create(self, context: Any, pkg_dict: dict[str, Any]) -> None:
         actor.note(context)

@@ -10,10 +10,12 @@ import sqlalchemy as sa
 from ckan import model
 
 from ckanext.external_storage import config, plain_upload, resources
+from ckanext.external_storage.logic.quota_actions import external_storage_quota_show
 from ckanext.external_storage.transfer import links
 
 __all__ = [
     "dataset_purge",
+    "external_storage_quota_show",
     "package_create",
     "package_revise",
     "package_update",
@@ -43,6 +45,7 @@ def package_update(original_action: Any, context: Any, data_dict: dict[str, Any]
     if package is not None:  # if it is, core says so
         data_dict = _with_files_stored("package_update", context, package.id, data_dict, {"id": package.id})
         data_dict = _settled(context, package.id, data_dict)
+        links.note_in_use(model.Session.connection(), package.id)
     return original_action(context, data_dict)
 
 

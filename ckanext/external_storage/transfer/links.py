@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from ckanext.external_storage import model
 from ckanext.external_storage.transfer.dead_keys import bury
+
+_resource = sa.table("resource", sa.column("package_id"), sa.column("state"), sa.column("extras", sa.Text))
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,15 @@ class StoredObject:
     oid: str
     size: int
     key: str
+
+
+def of_resources() -> sa.Select[Any]:
+    """``package_id, oid``: what the resources of all datasets refer to. A deleted dataset can be restored, a
+    deleted resource not."""
+    oid = sa.cast(_resource.c.extras, JSONB)["sha256"].astext
+    return sa.select(_resource.c.package_id, oid.label("oid")).where(
+        _resource.c.state != "deleted", _resource.c.extras.contains("sha256")
+    )
 
 
 def linked(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> dict[str, StoredObject]:
@@ -51,6 +63,29 @@ def use(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> dict
         .returning(model.link.c.oid, model.object.c.size)
     )
     return {row.oid: row.size for row in rows}
+
+
+def note_in_use(connection: sa.Connection, package_id: str) -> None:
+    """The resources of the dataset have their files until now: if a save takes one away, its time of grace
+    begins there.
+
+    An hour is exact enough, and keeps most saves from writing. Links that somebody else holds are left:
+    they are being used, or are nobody's.
+    """
+    table, needed = model.link, of_resources().subquery()
+    here = sa.select(needed.c.oid).where(needed.c.package_id == package_id)
+    stale = table.c.used_at < sa.func.now() - timedelta(hours=1)
+    chosen = (
+        sa.select(table.c.oid)
+        .where(table.c.package_id == package_id, stale, table.c.oid.in_(here))
+        .with_for_update(skip_locked=True)
+        .cte("chosen")
+    )
+    connection.execute(
+        table.update()
+        .values(used_at=sa.func.now())
+        .where(table.c.package_id == package_id, table.c.oid == chosen.c.oid)
+    )
 
 
 def link(connection: sa.Connection, oid: str, package_id: str, upload_id: str) -> None:

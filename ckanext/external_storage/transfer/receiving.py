@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ckanext.external_storage import errors, model
 from ckanext.external_storage.storage.base import ObjectStore, Readable
+from ckanext.external_storage.transfer import quota
 from ckanext.external_storage.transfer.dead_keys import bury
 from ckanext.external_storage.transfer.links import link
 from ckanext.external_storage.transfer.uploads import Upload
@@ -24,7 +25,8 @@ def receive(engine: sa.Engine, store: ObjectStore, upload: Upload, source: Reada
     Nothing refers to the bytes before the one transaction at the end. Wrong bytes leave the upload
     open and the store as it was. Safe to repeat, and safe to run twice at once.
 
-    Raises WrongSize, ChecksumMismatch, UploadNotFound, StoreFull, StoreUnavailable.
+    Raises WrongSize, ChecksumMismatch, UploadNotFound, QuotaExceeded, StoreFull,
+    StoreUnavailable.
     """
     assert upload.oid is not None
     store.put(upload.key, source, upload.size, upload.oid)
@@ -34,7 +36,8 @@ def receive(engine: sa.Engine, store: ObjectStore, upload: Upload, source: Reada
 def keep(engine: sa.Engine, store: ObjectStore, upload: Upload, oid: str, now: datetime) -> None:
     """Bytes that are in the store under the upload's key, and were checked to be *oid*, become its object.
 
-    Raises UploadNotFound if the upload has ended meanwhile; its bytes go then.
+    Raises UploadNotFound if the upload has ended meanwhile; its bytes go then. Raises QuotaExceeded, if the
+    limit was lowered or the dataset moved meanwhile; the upload is as it was then.
     """
     with engine.begin() as connection:
         kept = verify(connection, upload, oid, now)
@@ -48,20 +51,25 @@ def verify(connection: sa.Connection, upload: Upload, oid: str, now: datetime) -
     """``open | received → verified``: the key the object is kept under, or None if the upload has ended."""
     table = model.upload
     row = connection.execute(
-        sa.select(table.c.state, table.c.package_id).where(table.c.id == upload.id).with_for_update()
+        sa.select(table.c.state, table.c.package_id, table.c.owner_org)
+        .where(table.c.id == upload.id)
+        .with_for_update()
     ).first()
     if row is None or row.state not in ("open", "received", "verified"):
         bury(connection, [upload.key], now)
         return None
-    connection.execute(
-        insert(model.object)
-        .values(oid=oid, size=upload.size, key=upload.key)
-        .on_conflict_do_nothing(index_elements=["oid"])
-    )
-    # FOR SHARE keeps the object until our link stands. Someone else's copy is as good as ours; ours goes.
-    kept = connection.execute(
-        sa.select(model.object.c.key).where(model.object.c.oid == oid).with_for_update(read=True)
-    ).scalar_one()
+    # Someone else's copy is as good as ours; ours goes. FOR SHARE keeps it until our link stands. It may
+    # just be collected as garbage: once that has happened, the next turn puts ours in its place.
+    kept = None
+    while kept is None:
+        connection.execute(
+            insert(model.object)
+            .values(oid=oid, size=upload.size, key=upload.key)
+            .on_conflict_do_nothing(index_elements=["oid"])
+        )
+        kept = connection.execute(
+            sa.select(model.object.c.key).where(model.object.c.oid == oid).with_for_update(read=True)
+        ).scalar_one_or_none()
     if kept != upload.key:
         bury(connection, [upload.key], now)
     if row.package_id is not None:
@@ -71,4 +79,6 @@ def verify(connection: sa.Connection, upload: Upload, oid: str, now: datetime) -
         .values(state="verified", oid=oid)
         .where(table.c.id == upload.id, table.c.state != "verified")
     )
+    if row.state != "verified":
+        quota.check(connection, row.package_id, row.owner_org, upload.size)
     return kept

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ckanext.external_storage import errors, model
 from ckanext.external_storage.storage.base import key_for
+from ckanext.external_storage.transfer import quota
 from ckanext.external_storage.transfer.dead_keys import bury
 
 #: An upload without bytes ends after a day.
@@ -43,7 +44,10 @@ class Upload:
 def open_uploads(
     connection: sa.Connection, user_id: str, package_id: str, wanted: Mapping[str, int], now: datetime
 ) -> dict[str, Upload]:
-    """An open upload for each oid → size (bytes) in *wanted*: the one of an earlier call, or a new one."""
+    """An open upload for each oid → size (bytes) in *wanted*: the one of an earlier call, or a new one.
+
+    Raises QuotaExceeded; the caller's transaction must not be committed then.
+    """
     if not wanted:
         return {}
     new = []
@@ -70,6 +74,7 @@ def open_uploads(
         ),
         new,
     )
+    quota.check(connection, package_id, None, sum(wanted.values()))
     rows = connection.execute(
         sa.select(table).where(
             table.c.user_id == user_id,

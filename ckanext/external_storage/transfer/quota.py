@@ -1,0 +1,110 @@
+"""How much an organisation keeps, and how much it may.
+
+It is charged for every object that a dataset of it has, once, however many of its datasets have it, and whether
+other organisations have it too; and for uploads under way, as much as they declared. So what an upload is told
+does not depend on what is in the store already. Nothing is counted along: links and uploads are summed up when
+somebody asks.
+
+A dataset without an organisation is charged to nobody. One that is moved is charged to the organisation it is
+in now, which may put that over its limit: the move is never refused, later uploads are.
+
+All functions take a SQLAlchemy connection inside a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from ckanext.external_storage import errors, model
+
+_package = sa.table("package", sa.column("id"), sa.column("owner_org"))
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Bytes. ``reserved`` for uploads that are not linked yet; ``limit`` None is no limit."""
+
+    used: int
+    reserved: int
+    limit: int | None
+
+    @property
+    def total(self) -> int:
+        return self.used + self.reserved
+
+
+class Site:
+    """What holds for organisations without a row of their own; set by whoever starts the process."""
+
+    default_limit: Callable[[], int | None] = staticmethod(lambda: None)
+
+
+def usage(connection: sa.Connection, owner_org: str) -> Usage:
+    return Usage(_used(connection, owner_org), _reserved(connection, owner_org), limit(connection, owner_org))
+
+
+def limit(connection: sa.Connection, owner_org: str) -> int | None:
+    """Bytes; None for no limit."""
+    query = sa.select(model.quota.c.limit_bytes).where(model.quota.c.owner_org == owner_org)
+    row = connection.execute(query).first()
+    return row.limit_bytes if row else Site.default_limit()
+
+
+def set_limit(connection: sa.Connection, owner_org: str, limit_bytes: int | None) -> None:
+    """None: no limit, whatever the site's default."""
+    new = insert(model.quota).values(owner_org=owner_org, limit_bytes=limit_bytes)
+    connection.execute(
+        new.on_conflict_do_update(index_elements=["owner_org"], set_={"limit_bytes": limit_bytes})
+    )
+
+
+def unset_limit(connection: sa.Connection, owner_org: str) -> None:
+    """The site's default holds again."""
+    connection.execute(model.quota.delete().where(model.quota.c.owner_org == owner_org))
+
+
+def check(connection: sa.Connection, package_id: str | None, owner_org: str | None, needed: int) -> None:
+    """Called when uploads or a link of *needed* bytes have been written, and before they are committed.
+
+    *owner_org* counts where there is no dataset yet. The organisation is locked until the transaction ends,
+    so that of two that fit singly but not together one fails. Raises QuotaExceeded.
+    """
+    if package_id is not None:
+        query = sa.select(_package.c.owner_org).where(_package.c.id == package_id)
+        owner_org = connection.execute(query).scalar()
+    if not owner_org or (allowed := limit(connection, owner_org)) is None:
+        return
+    # Not a lock of the quota's row: where the default holds there is none.
+    lock = sa.func.pg_advisory_xact_lock(
+        sa.func.hashtext("external_storage_quota"), sa.func.hashtext(owner_org)
+    )
+    connection.execute(sa.select(lock))
+    total = usage(connection, owner_org).total
+    if total > allowed:
+        raise errors.QuotaExceeded(max(total - needed, 0), allowed, needed)
+
+
+def _used(connection: sa.Connection, owner_org: str) -> int:
+    o, link, p = model.object.c, model.link.c, _package.c
+    here = sa.exists().where(link.oid == o.oid, link.package_id == p.id, p.owner_org == owner_org)
+    return int(
+        connection.execute(sa.select(sa.func.coalesce(sa.func.sum(o.size), 0)).where(here)).scalar_one()
+    )
+
+
+def _reserved(connection: sa.Connection, owner_org: str) -> int:
+    u, p = model.upload.c, _package.c
+    its_dataset = sa.select(p.id).where(p.owner_org == owner_org)
+    its = sa.or_(u.package_id.in_(its_dataset), sa.and_(u.package_id.is_(None), u.owner_org == owner_org))
+    lives = u.expires_at > sa.func.now()
+    under_way = sa.or_(
+        sa.and_(u.state == "open", lives),
+        u.state == "received",
+        sa.and_(u.state == "verified", u.package_id.is_(None), lives),
+    )
+    total = sa.func.coalesce(sa.func.sum(u.declared_size), 0)
+    return int(connection.execute(sa.select(total).where(its, under_way)).scalar_one())
