@@ -22,10 +22,10 @@ BIN := .venv$(addprefix -,$(OTHER_CKAN))/bin
 # run one stage of `make test`, so that a failure names itself in the last line and the rest is not started
 stage = printf '\n== %s\n' '$(1)'; $(2) || { printf '\nFAILED: %s (%s)\n' '$(1)' '$(3)' >&2; exit 1; }
 
-.PHONY: help install browser services demo picture stop clean test lint types tests proof bench format
+.PHONY: help install browser services demo picture stop clean test lint types tests test-s3-minio proof bench format
 
 help: ## this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Options, as in \`make demo DEMO_PORT=8080\`:"
 	@echo "  DEMO_PORT   port of the demo site ($(DEMO_PORT))"
@@ -47,7 +47,7 @@ install: ## missing Debian packages (as root), then .venv with CKAN and this dis
 browser: ## the same, and Chromium for the tests
 	@services/install browser
 
-services: install ## PostgreSQL, Redis and Solr of this checkout
+services: install ## PostgreSQL, Redis, Solr and an S3 server of this checkout
 	@$(BIN)/python -m services start
 
 demo: ## a site with users and sample data, and the story played on it; it stays running
@@ -73,10 +73,15 @@ types: install ## pyright
 	@$(call stage,pyright,$(BIN)/pyright --warnings,each line above names file and place)
 
 # Coverage, and what no CKAN takes part in, once: with the default version.
-ONCE := $(if $(OTHER_CKAN),--ignore=tests/setup --ignore=tests/benchmarks,--cov --cov-report=term)
+ONCE := $(if $(OTHER_CKAN),--ignore=tests/setup --ignore=tests/benchmarks --ignore=tests/stores,--cov --cov-report=term)
 
 tests: browser services ## pytest with coverage
 	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) $(ONCE) $(TESTS),the summary above names the tests)
+
+test-s3-minio: services ## the tests of files on S3 with MinIO, which is compiled at the first time (3 min)
+	@$(call stage,build,$(BIN)/python -m services.go_programs minio,see above)
+	@$(BIN)/python -m services start minio
+	@$(call stage,pytest,$(BIN)/python -m pytest --s3-server minio tests/stores/test_s3_store.py,the summary above names the tests)
 
 proof: services ## fault, race and fuzz tests with their full counts, some minutes; writes docs/proof
 	@$(call stage,proof,$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --proof $(TESTS),the summary above names the tests)

@@ -27,7 +27,7 @@ def main() -> None:
         with step(f"Given: {', '.join(lifecycle.TITLES[service] for service in urls)}"):
             given.check(urls)
     with exclusive("services"):
-        settings = lifecycle.start(without=urls)
+        settings = lifecycle.start([name for name in lifecycle.CKAN if name not in urls])
     with exclusive("demo"):
         here = place.find(settings, urls)
         site.bring_up(here, address)

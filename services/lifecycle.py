@@ -1,28 +1,36 @@
-"""Start, stop and forget PostgreSQL, Redis and Solr. Callers hold the lock `exclusive("services")`."""
+"""Start, stop and forget the services. Callers hold the lock `exclusive("services")`."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Collection
 
-from services import postgres, processes, redis, solr
+from services import postgres, processes, redis, s3, solr
 from services.checkout import RUN
 from services.progress import step
 from services.settings import Settings
 
-TITLES = {"postgres": "PostgreSQL", "redis": "Redis", "solr": "Solr"}
-ANSWERS = {"postgres": postgres.answers, "redis": redis.answers, "solr": solr.answers}
+TITLES = {"postgres": "PostgreSQL", "redis": "Redis", "solr": "Solr", "s3": "versitygw", "minio": "MinIO"}
+#: What CKAN itself needs, and what the tests need.
+CKAN = ("postgres", "redis", "solr")
+TESTS = (*CKAN, "s3")
+ANSWERS = {
+    "postgres": postgres.answers,
+    "redis": redis.answers,
+    "solr": solr.answers,
+    "s3": s3.versitygw_answers,
+    "minio": s3.minio_answers,
+}
 START_SECONDS = 90
 
 
-def start(without: Collection[str] = ()) -> Settings:
-    """Bring the three up but for those in ``without``, which somebody else runs; quick when they are up."""
+def start(wanted: Collection[str] = TESTS) -> Settings:
+    """Bring these up; quick when they are up."""
     if not processes.is_supervised():
         # Whatever still runs has lost its supervisor and sits on our ports.
         processes.end_orphans()
     saved = Settings.load()
     settings = saved or Settings()
-    wanted = [name for name in TITLES if name not in without]
     for name in wanted:
         if not processes.is_running(name):
             settings.settle_port(name)
@@ -37,6 +45,10 @@ def start(without: Collection[str] = ()) -> Settings:
         processes.declare(program)
         if changed:
             processes.stop("solr")
+    if "s3" in wanted:
+        processes.declare(s3.versitygw(settings))
+    if "minio" in wanted:
+        processes.declare(s3.minio(settings))
     processes.apply()
     if wanted:
         with step(", ".join(TITLES[name] for name in wanted)):
@@ -48,7 +60,8 @@ def start(without: Collection[str] = ()) -> Settings:
 
 
 def all_answer(settings: Settings) -> bool:
-    return all(name in settings.ports and answers(settings) for name, answers in ANSWERS.items())
+    """Whether all that the tests need is up."""
+    return all(name in settings.ports and ANSWERS[name](settings) for name in TESTS)
 
 
 def stop() -> None:

@@ -14,7 +14,7 @@ from services.progress import Failure
 
 PATH = RUN / "services.json"
 #: Tried first. None is the usual port of its program, which may serve somebody else on this machine.
-FIRST_CHOICE = {"postgres": 5442, "redis": 6389, "solr": 8993}
+FIRST_CHOICE = {"postgres": 5442, "redis": 6389, "solr": 8993, "s3": 7081, "minio": 9081}
 #: The others. Below the range from which the system gives outgoing connections a port at any moment.
 OTHERS = range(20000, 32000)
 HOST = "127.0.0.1"
@@ -23,7 +23,7 @@ HOST = "127.0.0.1"
 @dataclass
 class Settings:
     ports: dict[str, int] = field(default_factory=dict)
-    #: One secret for PostgreSQL and Redis. Hexadecimal, so that it needs no quoting in a URL or an ini file.
+    #: One secret for all of them. Hexadecimal, so that it needs no quoting in a URL or an ini file.
     password: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @classmethod

@@ -20,7 +20,7 @@ from services.progress import Failure
 from services.sandbox import Sandbox
 from services.settings import Settings
 
-pytest_plugins = ["tests.proof"]
+pytest_plugins = ["tests.proof", "tests.s3"]
 
 #: Held until the process ends, because the claim on a sandbox is an open file.
 SANDBOX = pytest.StashKey[Sandbox]()
@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings = Settings.load()
     if settings is None or not lifecycle.all_answer(settings):
         raise pytest.UsageError(
-            "PostgreSQL, Redis and Solr of this checkout do not run, and the tests use the real ones. "
+            "The services of this checkout do not all run, and the tests use the real ones. "
             "Run `make services` (or `make test`, which does it)."
         )
     try:

@@ -12,18 +12,15 @@ from ckan.exceptions import CkanConfigurationException
 
 from ckanext.authz_service.process import engine as engine
 from ckanext.authz_service.process import options
-from ckanext.external_storage import errors, sizes
+from ckanext.external_storage import sizes
 from ckanext.external_storage.lfs import capability
+from ckanext.external_storage.storage import registry
 from ckanext.external_storage.storage.base import ObjectStore
-from ckanext.external_storage.storage.local import LocalStore
 
 
 def store() -> ObjectStore:
     """Where bytes go. Raises StoreNotConfigured."""
-    path = _path("ckanext.external_storage.local.path")
-    if path is None:
-        raise errors.StoreNotConfigured
-    return LocalStore(path)
+    return registry.from_options(options())
 
 
 def quota() -> int | None:

@@ -117,7 +117,9 @@ class BytesMissing(StorageError):
     status = 409
 
     def __init__(self, declared: int, received: int):
-        super().__init__(f"{declared} bytes were declared, {received} have arrived. Send the rest, then complete.")
+        super().__init__(
+            f"{declared} bytes were declared, {received} have arrived. Send the rest, then complete."
+        )
         self.declared = declared
         self.received = received
 
@@ -190,15 +192,24 @@ class StoreUnavailable(StorageError):
         super().__init__("The file store cannot be reached. Nothing was changed; try again later.")
 
 
+class StoreDenied(StoreUnavailable):
+    """The store knows nobody by the site's credential, or does not let it do this."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.args = (
+            "The file store refuses the site's access. Nothing was changed; tell the site's administrator"
+            " to run: ckan external-storage check",
+        )
+
+
 class StoreNotConfigured(StorageError):
-    """No place for bytes has been named."""
+    """No place for bytes has been named, or not completely."""
 
     status = 503
 
-    def __init__(self) -> None:
-        super().__init__(
-            "The site has no file store yet. Set ckanext.external_storage.local.path to a directory."
-        )
+    def __init__(self, advice: str) -> None:
+        super().__init__(f"The site has no file store yet. {advice}")
 
 
 class StoreFull(StorageError):
@@ -207,7 +218,9 @@ class StoreFull(StorageError):
     status = 507
 
     def __init__(self) -> None:
-        super().__init__("The file store is full, and the file is not complete. Tell the site's administrator.")
+        super().__init__(
+            "The file store is full, and the file is not complete. Tell the site's administrator."
+        )
 
 
 class QuotaExceeded(StorageError):

@@ -1,4 +1,4 @@
-"""What an object store must offer. An adapter is one module here and one line in ``config.STORES``.
+"""What an object store must offer. An adapter is one module here and one line in ``registry.STORES``.
 
 Every store is an `ObjectStore`. What else it can do it says by its type: an `AppendingStore` takes a file in
 pieces through us (tus), a `SigningStore` lets clients send and fetch by themselves (signed URLs, multipart).
@@ -7,9 +7,14 @@ Foreign exceptions end in the adapter: every method raises only `errors.StorageE
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO, Protocol, runtime_checkable
+
+from ckanext.external_storage import errors
+
+_KEY = re.compile(r"objects/(_/|[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}\.)[0-9a-f-]{36}")
 
 
 class Readable(Protocol):
@@ -23,11 +28,14 @@ class Stat:
     """What the store says of an object. ``size`` in bytes; ``etag`` changes when the bytes do.
 
     ``sha256``: lower-case hex, only where the store itself checked it over the whole object on arrival.
+    ``defect``: why it must be rejected whatever its bytes are, as a sentence for the user; None if nothing
+    is wrong.
     """
 
     size: int
     etag: str
     sha256: str | None = None
+    defect: str | None = None
 
 
 @dataclass(frozen=True)
@@ -174,3 +182,18 @@ def key_for(oid: str | None, upload_id: str) -> str:
     if oid is None:
         return f"objects/_/{upload_id}"
     return f"objects/{oid[:2]}/{oid[2:4]}/{oid}.{upload_id}"
+
+
+def check_key(key: str) -> str:
+    """*key* as it is. Keys come from our own database; this keeps a damaged row from naming anything else."""
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"not a key of this store: {key!r}")
+    return key
+
+
+def read_from(source: Readable, count: int, size: int, left: int) -> bytes:
+    """A client that goes away ends as WrongSize, so that it is not mistaken for a fault of the store."""
+    try:
+        return source.read(count)
+    except OSError as error:
+        raise errors.WrongSize(size, size - left) from error

@@ -6,19 +6,25 @@ import contextlib
 import errno
 import hashlib
 import os
-import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ckanext.external_storage import errors
-from ckanext.external_storage.storage.base import Appended, Readable, Stat
+from ckanext.external_storage.storage.base import Appended, Readable, Stat, check_key, read_from
 from ckanext.external_storage.storage.part_file import PartFile
 
 CHUNK = 1 << 20
-_KEY = re.compile(r"objects/(_/|[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}\.)[0-9a-f-]{36}")
+
+
+def from_options(options: Mapping[str, Any]) -> LocalStore:
+    """Raises StoreNotConfigured; touches no file."""
+    path = options.get("ckanext.external_storage.local.path")
+    if not path:
+        raise errors.StoreNotConfigured("Set ckanext.external_storage.local.path to a directory.")
+    return LocalStore(Path(path))
 
 
 class LocalStore:
@@ -53,7 +59,7 @@ class LocalStore:
         digest = hashlib.sha256()
         left = size
         with open(path, "xb") as file:
-            while left and (chunk := _read(source, min(CHUNK, left), size, left)):
+            while left and (chunk := read_from(source, min(CHUNK, left), size, left)):
                 digest.update(chunk)
                 file.write(chunk)
                 left -= len(chunk)
@@ -136,18 +142,7 @@ class LocalStore:
         return PartFile(self.root / "parts" / self._path(key).name, self._hashing_seconds)
 
     def _path(self, key: str) -> Path:
-        # Keys come from our own database; this keeps a damaged row from naming any other file.
-        if not _KEY.fullmatch(key):
-            raise ValueError(f"not a key of this store: {key!r}")
-        return self.root / key
-
-
-def _read(source: Readable, count: int, size: int, left: int) -> bytes:
-    """A client that goes away ends as WrongSize, so that it is not mistaken for a fault of the store."""
-    try:
-        return source.read(count)
-    except OSError as error:
-        raise errors.WrongSize(size, size - left) from error
+        return self.root / check_key(key)
 
 
 @contextlib.contextmanager
