@@ -37,7 +37,9 @@ def start(wanted: Collection[str] = TESTS) -> Settings:
     settings.save()
 
     if "postgres" in wanted:
-        processes.declare(postgres.prepare(settings, new_password=saved is None))
+        # Also where the role is from an older state of this checkout, which gave it less.
+        set_up = saved is None or not processes.is_running("postgres")
+        processes.declare(postgres.prepare(settings, set_up_role=set_up))
     if "redis" in wanted:
         processes.declare(redis.prepare(settings))
     if "solr" in wanted:

@@ -23,19 +23,19 @@ UNPRIVILEGED_USER = "postgres"
 ADVICE = "run `make clean` (it deletes the demo's data) and then the command again."
 
 
-def prepare(settings: Settings, *, new_password: bool) -> Program:
+def prepare(settings: Settings, *, set_up_role: bool) -> Program:
     """Create the cluster at the first start; the program that serves it."""
     programs = binaries()
     account = user()
     cluster = _home(account) / "cluster"
     if not cluster.exists():
         _create(programs, cluster, account)
-        new_password = True
+        set_up_role = True
     else:
         _check_version(programs, cluster)
     _forget_stale_lock(cluster)
-    if new_password:
-        _set_password(programs, cluster, account, settings.password)
+    if set_up_role:
+        _set_up_role(programs, cluster, account, settings.password)
     options = {
         "port": str(settings.ports["postgres"]),
         "listen_addresses": HOST,
@@ -138,14 +138,17 @@ def _create(binaries: Path, cluster: Path, user: str | None) -> None:
     unfinished.rename(cluster)
 
 
-def _set_password(binaries: Path, cluster: Path, user: str | None, password: str) -> None:
-    """Create or alter the role `ckan`. Without a server, so that the superuser needs no password at all."""
+def _set_up_role(binaries: Path, cluster: Path, user: str | None, password: str) -> None:
+    """Create or alter the role `ckan`; tests make others with it.
+
+    Without a server, so that the superuser needs no password at all.
+    """
     # One line is one statement here.
     create = (
         "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ckan') "
         "THEN CREATE ROLE ckan LOGIN CREATEDB; END IF; END $$"
     )
-    alter = f"ALTER ROLE ckan PASSWORD '{password}'"
+    alter = f"ALTER ROLE ckan CREATEROLE PASSWORD '{password}'"
     # exit_on_error: a failed statement must not look like success.
     command = [binaries / "postgres", "--single", "-c", "exit_on_error=on", "-D", cluster, "postgres"]
     statements = f"{create}\n{alter}\n"

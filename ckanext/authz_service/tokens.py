@@ -218,7 +218,7 @@ def _signed_claims(token: str, keys: Mapping[str, VerificationKey]) -> dict[str,
         raise InvalidToken("too_large", f"it is longer than {MAX_BYTES} bytes")
     header = _header(token)
     if header.get("typ") != TYPE:
-        raise InvalidToken("wrong_type", f"its type is not {TYPE}")
+        raise InvalidToken("wrong_type", f"its type is not {TYPE}", "Get one from authz_authorize.")
     if "crit" in header:
         # RFC 7515 §4.1.11: an extension that is not understood must not be ignored, and none is.
         raise InvalidToken("critical_header", "its header demands an extension")
