@@ -19,6 +19,7 @@ from ckanext.external_storage import errors, model
 from ckanext.external_storage.storage.local import LocalStore
 from ckanext.external_storage.transfer import links, receiving, sweeping, uploads
 from ckanext.external_storage.transfer.dead_keys import SECOND_DELETE
+from tests.bare_dataset import make_dataset
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 LATER = NOW + timedelta(hours=25)
@@ -42,8 +43,8 @@ def data() -> bytes:
 
 
 @pytest.fixture
-def dataset() -> str:
-    return str(uuid.uuid4())
+def dataset(engine: sa.Engine) -> str:
+    return make_dataset(engine)
 
 
 def oid_of(data: bytes) -> str:
@@ -114,7 +115,7 @@ def test_content_of_one_dataset_is_unknown_in_another(engine, store, dataset, da
 
 
 def test_the_same_content_twice_is_kept_once(engine, store, dataset, data):
-    other = str(uuid.uuid4())
+    other = make_dataset(engine)
     first = send(engine, store, dataset, data)
     second = send(engine, store, other, data, user="bob")
     assert linked(engine, other, data).key == first.key
@@ -150,7 +151,7 @@ def test_uploads_side_by_side_end_with_one_object(engine, store, chance, counts,
     """Every writer's dataset gets its link; the one key that is kept can be read."""
     for turn in range(1, counts["rounds"] + 1):
         data = chance.randbytes(chance.randint(1, 3 << 20))
-        writers = [(f"user {number}", str(uuid.uuid4())) for number in range(counts["writers"])]
+        writers = [(f"user {number}", make_dataset(engine)) for number in range(counts["writers"])]
         if who == "one user":
             writers = writers[:1] * len(writers)
         send_at_once(engine, store, data, writers)

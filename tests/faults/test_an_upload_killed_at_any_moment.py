@@ -7,7 +7,6 @@ import io
 import random
 import statistics
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ import sqlalchemy as sa
 from ckanext.external_storage import model
 from ckanext.external_storage.storage.local import LocalStore
 from ckanext.external_storage.transfer import dead_keys, receiving, sweeping, uploads
+from tests.bare_dataset import make_dataset
 from tests.faults.victims import Nursery
 
 #: More than one chunk of the store, and not always whole ones.
@@ -48,7 +48,10 @@ class Scene:
 
     engine: sa.Engine
     root: Path
-    dataset: str = field(default_factory=lambda: str(uuid.uuid4()))
+    dataset: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dataset = make_dataset(self.engine)
 
     def begin(self, seed: int) -> uploads.Upload:
         data = content(seed)
@@ -112,7 +115,7 @@ def test_an_upload_killed_at_any_moment_leaves_all_or_nothing(
         found[_stage(killed, row, arrived, begun)] += 1
         if chance.random() < 0.5:  # the client comes back
             again = scene.begin(seed)
-            assert (again == upload) == (row is None)
+            assert (again.id == upload.id) == (row is None)
             receive(tmp_path, again, seed)
             assert scene.row(upload.oid)
     assert found.total() > found["finished"], "no victim was killed in time: nothing was tested"

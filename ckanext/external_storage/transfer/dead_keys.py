@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -11,12 +11,21 @@ from sqlalchemy.dialects.postgresql import insert
 from ckanext.external_storage import model
 
 #: A dead key is deleted at once, and once more after this: a writer that was under way may still
-#: have brought it back.
+#: have brought it back. Longer than any signed request lives.
 SECOND_DELETE = timedelta(hours=24)
 
 
-def bury(connection: sa.Connection, keys: Iterable[str], now: datetime) -> None:
-    """Put *keys* on the list of what must go from the store."""
-    rows = [{"key": key, "not_before": now + SECOND_DELETE} for key in keys]
+def bury(
+    connection: sa.Connection,
+    keys: Iterable[str],
+    now: datetime,
+    store_refs: Mapping[str, str | None] | None = None,
+) -> None:
+    """Put *keys* on the list of what must go from the store.
+
+    store_refs: key → where the store collects its parts, which must go, too.
+    """
+    refs = store_refs or {}
+    rows = [{"key": key, "not_before": now + SECOND_DELETE, "store_ref": refs.get(key)} for key in keys]
     if rows:
         connection.execute(insert(model.dead_key).on_conflict_do_nothing(), rows)

@@ -99,10 +99,12 @@ def link(connection: sa.Connection, oid: str, package_id: str, upload_id: str) -
 
 def forget_dataset(connection: sa.Connection, package_id: str, now: datetime) -> None:
     """A purged dataset owns nothing any more: one re-created with the same id must not inherit bytes."""
-    connection.execute(model.link.delete().where(model.link.c.package_id == package_id))
-    keys = connection.execute(
+    # Uploads first: one that is being verified is waited for, and its link is there then.
+    gone = connection.execute(
         model.upload.delete()
         .where(model.upload.c.package_id == package_id)
-        .returning(model.upload.c.key, model.upload.c.state)
-    )
-    bury(connection, [row.key for row in keys if row.state in ("open", "received")], now)
+        .returning(model.upload.c.key, model.upload.c.state, model.upload.c.store_ref)
+    ).all()
+    connection.execute(model.link.delete().where(model.link.c.package_id == package_id))
+    unfinished = {row.key: row.store_ref for row in gone if row.state in ("open", "received")}
+    bury(connection, unfinished, now, unfinished)

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ckanext.external_storage import errors, model
 from ckanext.external_storage.storage.base import ObjectStore, Readable
-from ckanext.external_storage.transfer import quota
+from ckanext.external_storage.transfer import quota, standing, uploads
 from ckanext.external_storage.transfer.dead_keys import bury
 from ckanext.external_storage.transfer.links import link
 from ckanext.external_storage.transfer.uploads import Upload
@@ -48,16 +48,20 @@ def keep(engine: sa.Engine, store: ObjectStore, upload: Upload, oid: str, now: d
 
 
 def verify(connection: sa.Connection, upload: Upload, oid: str, now: datetime) -> str | None:
-    """``open | received → verified``: the key the object is kept under, or None if the upload has ended."""
+    """``open | received → verified``: the key the object is kept under, or None if the upload has ended.
+
+    It ends here, as rejected, if its user or its dataset is not what it was (`standing.lost`).
+    """
     table = model.upload
-    row = connection.execute(
-        sa.select(table.c.state, table.c.package_id, table.c.owner_org)
-        .where(table.c.id == upload.id)
-        .with_for_update()
-    ).first()
+    row = connection.execute(sa.select(table).where(table.c.id == upload.id).with_for_update()).first()
     if row is None or row.state not in ("open", "received", "verified"):
         bury(connection, [upload.key], now)
         return None
+    if row.state != "verified":
+        reason = standing.lost(connection, row.user_id, row.package_id, row.owner_org, row.created)
+        if reason:
+            uploads.reject(connection, upload.id, reason, now)
+            return None
     # Someone else's copy is as good as ours; ours goes. FOR SHARE keeps it until our link stands. It may
     # just be collected as garbage: once that has happened, the next turn puts ours in its place.
     kept = None
