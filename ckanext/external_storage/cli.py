@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 import click
 
-from ckanext.external_storage import config, errors, roles
+from ckanext.external_storage import config, errors, jobs, roles
 from ckanext.external_storage.lfs import capability
-from ckanext.external_storage.transfer import sweeping
+from ckanext.external_storage.transfer import standing, sweeping
 
 __all__ = ["external_storage"]  # what the blanket in plugin.py registers
 
@@ -40,7 +38,9 @@ def keygen() -> None:
 def sweep() -> None:
     """End uploads that were never finished and delete their bytes. Run it every hour."""
     try:
-        deleted = sweeping.sweep(config.engine(), config.store(), datetime.now(timezone.utc))
+        with config.engine().connect() as connection:
+            now = standing.database_now(connection)
+        deleted = sweeping.sweep(config.engine(), config.store(), now, jobs.check_later)
     except errors.StorageError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"Deleted {deleted} unused objects for good.")

@@ -16,6 +16,7 @@ from ckanext.external_storage import sizes
 from ckanext.external_storage.lfs import capability
 from ckanext.external_storage.storage import registry
 from ckanext.external_storage.storage.base import ObjectStore
+from ckanext.external_storage.transfer.beginning import Limits
 
 
 def store() -> ObjectStore:
@@ -56,6 +57,13 @@ def capability_secret() -> bytes:
 def namespace() -> str:
     """What stands for any organisation in LFS addresses and ``obj:`` scopes."""
     return options()["ckanext.external_storage.storage_namespace"]
+
+
+def upload_limits() -> Limits:
+    """What one file, and one user's unfinished uploads, may come to."""
+    megabytes = options()["ckanext.external_storage.max_upload_size"]
+    unfinished = options()["ckanext.external_storage.max_unfinished_uploads"]
+    return Limits(max_size=megabytes << 20 if megabytes else None, max_unfinished=unfinished or None)
 
 
 def lfs_url() -> str:

@@ -6,11 +6,18 @@ Each error carries its evidence as attributes and the HTTP status (RFC 9110, and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class StorageError(Exception):
-    """Root. ``status`` is the HTTP status, ``str()`` the sentence a user may read."""
+    """Root. ``status`` is the HTTP status, ``str()`` the sentence a user may read.
+
+    ``headers`` of the answer are for protocols that want some with every error.
+    """
 
     status = 500
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class BadRequest(StorageError):
@@ -117,9 +124,7 @@ class BytesMissing(StorageError):
     status = 409
 
     def __init__(self, declared: int, received: int):
-        super().__init__(
-            f"{declared} bytes were declared, {received} have arrived. Send the rest, then complete."
-        )
+        super().__init__(f"{declared} bytes were declared, {received} have arrived. Send the rest first.")
         self.declared = declared
         self.received = received
 

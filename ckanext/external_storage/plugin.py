@@ -12,7 +12,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from ckanext.authz_service import verifying
 from ckanext.authz_service.interfaces import IAuthorizationBindings
-from ckanext.external_storage import NAMES, bindings, config, views
+from ckanext.external_storage import NAMES, bindings, config, jobs, views
 from ckanext.external_storage.lfs.app import LfsApplication
 from ckanext.external_storage.lfs.settings import Settings
 from ckanext.external_storage.transfer import quota
@@ -70,5 +70,8 @@ def _lfs_application() -> LfsApplication:
             verify_token=verifying.lfs_token,
             cors_origins=config.cors_origins(),
             metrics_token_file=config.metrics_token_file(),
+            limits=config.upload_limits,
+            check_later=jobs.check_later,
+            checker_alive=jobs.worker_alive,
         )
     )

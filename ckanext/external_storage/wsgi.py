@@ -43,6 +43,7 @@ def make_app(path: Path) -> WSGIApplication:
         forwarded=True,
         cors_origins=config.cors_origins(),
         metrics_token_file=config.metrics_token_file(),
+        limits=config.upload_limits,
     )
     return public(LfsApplication(settings), settings.url, config.proxy_hops())
 

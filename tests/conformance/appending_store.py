@@ -1,4 +1,4 @@
-"""What every store must do that takes an object in pieces (`base.AppendingStore`), beside `ObjectStoreSuite`."""
+"""What every `base.AppendingStore` must do, beside `ObjectStoreSuite`."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from ckanext.external_storage import errors
-from ckanext.external_storage.lfs import cors, health, metrics, objects
+from ckanext.external_storage.lfs import cors, health, metrics, objects, tus, upload_routes
 from ckanext.external_storage.lfs.messages import answer
 from ckanext.external_storage.lfs.settings import Settings
 
@@ -32,6 +32,16 @@ ROUTES = Map(
         Rule(f"{_REPOSITORY}/<oid>", endpoint=objects.get, methods=["GET"]),
         Rule("/health", endpoint=health.health, methods=["GET"]),
         Rule("/metrics", endpoint=metrics.show, methods=["GET"]),
+        Rule("/<organization>/<dataset>.git/uploads", endpoint=upload_routes.begin, methods=["POST"]),
+        Rule("/uploads/<upload_id>", endpoint=upload_routes.show, methods=["GET"]),
+        Rule("/uploads/<upload_id>", endpoint=upload_routes.discard, methods=["DELETE"]),
+        Rule("/uploads/<upload_id>/parts", endpoint=upload_routes.sign_parts, methods=["POST"]),
+        Rule("/uploads/<upload_id>/complete", endpoint=upload_routes.complete, methods=["POST"]),
+        Rule(
+            "/uploads/<upload_id>/tus",
+            endpoint=tus.tus,
+            methods=["HEAD", "PATCH", "DELETE", "OPTIONS", "POST"],
+        ),
     ]
 )
 
@@ -71,6 +81,7 @@ class LfsApplication:
             if error.status >= 500:
                 log.error("%s: %s", type(error).__name__, error, exc_info=error.__cause__)
             response = answer({"message": str(error)}, error.status)
+            response.headers.update(error.headers)
             if error.status == 401:
                 response.headers["WWW-Authenticate"] = response.headers["LFS-Authenticate"] = "Bearer"
         except Exception:

@@ -10,6 +10,11 @@ import sqlalchemy as sa
 
 from ckanext.authz_service.tokens import VerifiedToken
 from ckanext.external_storage.storage.base import ObjectStore
+from ckanext.external_storage.transfer.beginning import Limits
+
+
+def _swept_up(upload_id: str, size: int) -> None:
+    """Without CKAN there are no jobs: `sweeping` gives what waits to one."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,8 @@ class Settings:
     ``verify_token``: a JWT → what it proves now, revocation included; raises InvalidToken.
     ``forwarded``: the address that a request has in its environ is the public one (wsgi.py sees to that) and
     stands for ``url``. ``cors_origins``: see `cors`. ``metrics_token_file``: see `metrics`.
+    ``limits``: of uploads. ``check_later``: has a received upload (its id, bytes) checked in the background;
+    ``checker_alive``: whether somebody is there to do it.
     """
 
     url: str
@@ -32,3 +39,6 @@ class Settings:
     forwarded: bool = False
     cors_origins: frozenset[str] = frozenset()
     metrics_token_file: Path | None = None
+    limits: Callable[[], Limits] = Limits
+    check_later: Callable[[str, int], None] = _swept_up
+    checker_alive: Callable[[], bool] = lambda: True

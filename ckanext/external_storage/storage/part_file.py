@@ -148,7 +148,8 @@ class _Hashing(threading.Thread):
         with self._file:
             while done < self._size:
                 with self._changed:
-                    self._changed.wait_for(lambda: self._stopped or self._there > done)
+                    while not self._stopped and self._there <= done:
+                        self._changed.wait()
                     if self._stopped:
                         return
                     ready = self._there

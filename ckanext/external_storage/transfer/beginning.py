@@ -21,7 +21,7 @@ EMPTY_OID = hashlib.sha256().hexdigest()
 
 @dataclass(frozen=True)
 class Limits:
-    """``max_size``: bytes of one file, None for any. ``max_unfinished``: uploads of one user, None for any."""
+    """``max_size``: bytes of one file. ``max_unfinished``: uploads of one user. None is for any."""
 
     max_size: int | None = None
     max_unfinished: int | None = None
@@ -69,8 +69,8 @@ def begin(
 ) -> tuple[Upload, bool]:
     """An upload of *size* bytes, and whether it is new: the same file of the same user goes on.
 
-    "The same" is by *oid* or by *fingerprint*, any text of the client's. owner_org: id of the organisation that
-    the dataset has now, or will be created in.
+    "The same" is by *oid* or by *fingerprint*, any text of the client's. owner_org: id of the organisation
+    that the dataset has now, or will be created in.
 
     Raises FileTooLarge, TooManyUploads, StoreUnavailable.
     """
@@ -100,7 +100,9 @@ def begin(
         "created": now,
         "expires_at": now + LIFETIME,
     }
-    made = connection.execute(insert(model.upload).values(row).on_conflict_do_nothing().returning(*model.upload.c))
+    made = connection.execute(
+        insert(model.upload).values(row).on_conflict_do_nothing().returning(*model.upload.c)
+    )
     if (new := made.first()) is None:  # somebody else, or a second tab, was a moment earlier
         found = _again(connection, user_id, package_id, owner_org, size, fingerprint, oid, now)
         if found is None:
@@ -140,7 +142,9 @@ def _again(
     row = connection.execute(
         table.update()
         .values(expires_at=now + LIFETIME)
-        .where(table.c.user_id == user_id, where, same, table.c.declared_size == size, table.c.state == "open")
+        .where(
+            table.c.user_id == user_id, where, same, table.c.declared_size == size, table.c.state == "open"
+        )
         .returning(*table.c)
     ).first()
     return from_row(row) if row else None

@@ -25,7 +25,13 @@ Later = Callable[[str, int], None]
 
 
 def append(
-    engine: sa.Engine, store: AppendingStore, upload: Upload, offset: int, source: Readable, length: int, later: Later
+    engine: sa.Engine,
+    store: AppendingStore,
+    upload: Upload,
+    offset: int,
+    source: Readable,
+    length: int,
+    later: Later,
 ) -> int:
     """Add *length* bytes at *offset*; how many are there then. With the last one, the upload is finished.
 

@@ -1,7 +1,7 @@
 """Bytes that were received without a hash are read and hashed, and become an object or are rejected.
 
-One worker at a time does it: a lease in the upload's row says so, and is renewed while the bytes are read. What
-a worker that died had read is read again (docs/decisions/0012).
+One worker at a time does it: a lease in the upload's row says so, and is renewed while the bytes are read.
+What a worker that died had read is read again (docs/decisions/0012).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _READ = 1 << 20
 def check(engine: sa.Engine, store: ObjectStore, upload_id: str) -> str | None:
     """Hash the bytes of a received upload: ``received → verified | rejected``; the state, None if it is gone.
 
-    Nothing is done, and the state is ``received``, while another worker is at it. Raises StoreUnavailable; it may
-    be tried again then, `ATTEMPTS` times in all.
+    Nothing is done, and the state is ``received``, while another worker is at it. Raises StoreUnavailable; it
+    may be tried again then, `ATTEMPTS` times in all.
     """
     upload = _lease(engine, upload_id)
     if upload is None:
@@ -65,7 +65,9 @@ def waiting(connection: sa.Connection) -> list[tuple[str, int]]:
     """Id and size (bytes) of received uploads that no worker is at."""
     table = model.upload
     rows = connection.execute(
-        sa.select(table.c.id, table.c.declared_size).where(table.c.state == "received", _free()).order_by(table.c.created)
+        sa.select(table.c.id, table.c.declared_size)
+        .where(table.c.state == "received", _free())
+        .order_by(table.c.created)
     )
     return [(row.id, row.declared_size) for row in rows]
 
@@ -163,4 +165,6 @@ def _reject(engine: sa.Engine, upload: Upload, reason: str) -> None:
 
 def _state(engine: sa.Engine, upload_id: str) -> str | None:
     with engine.connect() as connection:
-        return connection.execute(sa.select(model.upload.c.state).where(model.upload.c.id == upload_id)).scalar()
+        return connection.execute(
+            sa.select(model.upload.c.state).where(model.upload.c.id == upload_id)
+        ).scalar()
