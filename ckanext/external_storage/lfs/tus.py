@@ -76,10 +76,12 @@ def _patch(settings: Settings, request: Request, upload: Upload) -> Response:
     offset = request.headers.get("Upload-Offset", "")
     if not (offset.isascii() and offset.isdigit() and len(offset) < 20):
         raise errors.BadRequest("Send the header Upload-Offset: the number of bytes that are there already.")
-    if request.content_length is None:
+    length = request.content_length
+    if length is None and request.headers.get("Transfer-Encoding"):
         raise errors.LengthRequired
+    length = length or 0  # no header and no encoding is an empty body (RFC 9112 §6.3)
     if upload.state == "verified":
-        if int(offset) != upload.size or request.content_length:
+        if int(offset) != upload.size or length:
             raise errors.WrongOffset(upload.size)
         return _answer(204, {"Upload-Offset": upload.size})
     _require_open(upload)
@@ -90,7 +92,7 @@ def _patch(settings: Settings, request: Request, upload: Upload) -> Response:
         upload,
         int(offset),
         _Body(request),
-        request.content_length,
+        length,
         settings.check_later,
     )
     with settings.engine().connect() as connection:

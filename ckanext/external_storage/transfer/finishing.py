@@ -63,8 +63,6 @@ def complete(engine: sa.Engine, store: ObjectStore, upload: Upload, later: Later
         _finish(engine, store, upload, later)
         with engine.connect() as connection:
             upload = uploads.get(connection, upload.id)
-    elif upload.state == "received":
-        later(upload.id, upload.size)
     if upload.state == "rejected":
         raise errors.UploadRejected(upload.reason or "")
     if upload.state == "expired":
