@@ -31,6 +31,8 @@ WRITERS = frozenset({"editor", "admin", "sysadmin"})
 Whom = Mapping[str, frozenset[str]]
 
 READ: Whom = {"public": EVERYBODY, "private": INSIDERS, "draft": INSIDERS, "deleted": INSIDERS}
+#: Without those that are deleted, of which core's own actions tell nobody that they were there.
+READ_THERE: Whom = {state: roles for state, roles in READ.items() if state != "deleted"}
 WRITE: Whom = dict.fromkeys(STATES, WRITERS)
 #: Files of a deleted dataset are nobody's to move until it is restored.
 READ_FILES: Whom = {**READ, "deleted": frozenset()}
@@ -197,6 +199,10 @@ TABLE = [
         lambda dataset: {"id": dataset["organization"]["name"]},
         dict.fromkeys(STATES, INSIDERS),
         others_are_told=FORBIDDEN,
+    ),
+    *(
+        Row(action, lambda dataset: {"id": dataset["resources"][0]["id"]}, READ_THERE)
+        for action in ("get_resource_download_spec", "resource_schema_show", "resource_sample_show")
     ),
     # versioning
     Row("dataset_revision_list", lambda dataset: {"id": dataset["id"]}, READ),

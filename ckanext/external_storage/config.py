@@ -12,7 +12,7 @@ from ckan.exceptions import CkanConfigurationException
 
 from ckanext.authz_service.process import engine as engine
 from ckanext.authz_service.process import options
-from ckanext.external_storage import sizes
+from ckanext.external_storage import download, sizes
 from ckanext.external_storage.lfs import capability
 from ckanext.external_storage.storage import registry
 from ckanext.external_storage.storage.base import ObjectStore
@@ -42,6 +42,32 @@ def gc_grace() -> timedelta:
     if days < 1:
         raise CkanConfigurationException("ckanext.external_storage.gc_grace: 1 day is the least.")
     return timedelta(days=days)
+
+
+def inline_types() -> frozenset[str]:
+    """Media types of files that a page may ask to be shown instead of saved.
+
+    Raises CkanConfigurationException for one that a browser would run.
+    """
+    types = frozenset(options()["ckanext.external_storage.inline_types"])
+    if dangerous := sorted(filter(download.is_active, types)):
+        raise CkanConfigurationException(
+            f"ckanext.external_storage.inline_types has {', '.join(dangerous)}, which browsers run or read as"
+            " pages: uploaded files could act in the name of whoever looks at them. Remove these."
+        )
+    return types
+
+
+def handed_to_web_server(key: str) -> dict[str, str] | None:
+    """The header by which the web server in front of CKAN is asked to send the file itself; None: we do."""
+    how = options()["ckanext.external_storage.local.sendfile"]
+    path = _path("ckanext.external_storage.local.path")
+    if how == "none" or path is None:
+        return None
+    if how == "x-sendfile":
+        return {"X-Sendfile": str(path / key)}
+    prefix = options()["ckanext.external_storage.local.sendfile_prefix"].rstrip("/")
+    return {"X-Accel-Redirect": f"{prefix}/{key}"}
 
 
 def capability_secret_file() -> Path | None:

@@ -1,4 +1,4 @@
-"""What other plugins tell this one about the files of a dataset."""
+"""What other plugins tell this one about the files of a dataset, and do with them."""
 
 from __future__ import annotations
 
@@ -42,3 +42,35 @@ class IObjectReferences(plugins.Interface):
         SELECT that fails, because a table is missing say, keeps anything from being removed.
         """
         return ()
+
+
+class IResourceDownloadHandler(plugins.Interface):
+    """Have a word when a resource is downloaded, or answer in place of CKAN and of this plugin.
+
+    Both methods are called for links and files alike, after CKAN has said that the user may see the resource
+    and its dataset. Methods of older plugins that do not take the last parameters are called without them.
+    """
+
+    def pre_resource_download(
+        self, resource: dict[str, Any], package: dict[str, Any], activity_id: str | None = None
+    ) -> dict[str, Any] | None:
+        """The resource as the handlers are to get it, or None to leave it as it is. Raise to refuse.
+
+        What this plugin serves stays the file that the resource has. ``activity_id`` is None: older versions
+        of files are read by the plugin that keeps them.
+        """
+        return None
+
+    def resource_download(
+        self,
+        resource: dict[str, Any],
+        package: dict[str, Any],
+        filename: str | None = None,
+        inline: bool = False,
+        activity_id: str | None = None,
+    ) -> Any:
+        """A response of Flask, or something false to let others answer.
+
+        ``filename`` is what the address has. ``inline``: a view asks for a file to be shown (``?preview=1``).
+        """
+        return None

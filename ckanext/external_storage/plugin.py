@@ -22,6 +22,8 @@ from ckanext.external_storage.transfer import quota
 @tk.blanket.auth_functions
 @tk.blanket.cli
 @tk.blanket.config_declarations
+@tk.blanket.helpers
+@tk.blanket.validators
 class ExternalStoragePlugin(plugins.SingletonPlugin):
     plugins.implements(plugins.IConfigurer)
     plugins.implements(plugins.IConfigurable)
@@ -38,6 +40,7 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
             raise CkanConfigurationException(
                 f"ckan.plugins has {' and '.join(NAMES)}, two names of the same plugin. Remove {NAMES[1]}."
             )
+        tk.add_template_directory(config, "templates")
 
     def configure(self, _config: Any) -> None:
         config.quota(), config.gc_grace()  # a wrong value is refused now, not when somebody uploads

@@ -1,4 +1,4 @@
-"""Core's download address, served from the store."""
+"""Core's download address and one by sha256, served from the store."""
 
 from __future__ import annotations
 
@@ -9,16 +9,28 @@ import ckantoolkit as tk
 from ckan import model
 from flask import Blueprint, Flask
 from flask.blueprints import BlueprintSetupState
+from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
-from ckanext.external_storage import config, errors
-from ckanext.external_storage.download import object_response
+from ckanext.authz_service.bindings import entities
+from ckanext.external_storage import config, download_handlers, download_spec, errors, read_permission
+from ckanext.external_storage.download import (
+    Presentation,
+    handed_over,
+    head_response,
+    object_response,
+    presentation,
+    redirect_response,
+)
 from ckanext.external_storage.resources import filename, stored_oid
+from ckanext.external_storage.storage.base import SigningStore
 from ckanext.external_storage.transfer import links
 
 View = Callable[..., Any]
 
-#: Its one rule so far is to be told the application that it is for.
+#: What older versions called the download address, for ``url_for``.
+OLDER_ENDPOINTS = ("blob_storage.download", "extstorage.download")
+
 blueprint = Blueprint("external_storage", __name__)
 _registered_with: list[Flask] = []
 
@@ -40,29 +52,67 @@ def serve_downloads(app: Flask) -> None:
 
     The view functions are replaced rather than the rules, because those exist once per dataset type.
     """
+    config.inline_types()  # a wrong value is refused now, not when somebody looks at a file
     for endpoint, view in app.view_functions.items():
         if endpoint == "resource.download" or endpoint.endswith("_resource.download"):
             app.view_functions[endpoint] = _download_before(view)
+    address = "/dataset/<id>/resource/<resource_id>/download"
+    for endpoint in OLDER_ENDPOINTS:
+        for rule in (address, f"{address}/<filename>"):
+            app.url_map.add(Rule(rule, endpoint=endpoint, build_only=True))
 
 
 def _download_before(core: View) -> View:
     def download(package_type: str, id: str, resource_id: str, filename: str | None = None) -> Any:
-        """A stored file; anything else is core's. Missing and forbidden both answer 404."""
+        """A stored file; anything else is core's. Missing and forbidden both answer 404.
+
+        The file is the resource's present one whatever its name was when somebody noted the address.
+        """
         try:
             shown = tk.get_action("resource_show")({}, {"id": resource_id})
             package = tk.get_action("package_show")({}, {"id": id})
         except (tk.ObjectNotFound, tk.NotAuthorized):
             return tk.abort(404, tk._("Resource not found"))
+        inline = _inline_is_asked_for()
+        response = download_handlers.response(shown, package, filename, inline)
+        if response is not None:
+            return response
         oid = stored_oid(shown)
         if oid is None:
             return core(package_type=package_type, id=id, resource_id=resource_id, filename=filename)
         if shown["package_id"] != package["id"]:
             return tk.abort(404, tk._("Resource not found"))
-        response = send_object(package["id"], oid, _filename(resource_id))
+        response = send_object(package["id"], oid, _filename(resource_id), inline)
         tk.signals.resource_download.send(resource_id)
         return response
 
     return download
+
+
+@blueprint.route("/dataset/<id>/file/<oid>")
+def file(id: str, oid: str) -> Any:
+    """The file with this sha256, for whoever may read it as one of the dataset: also when the resource has
+    another one by now. Missing and forbidden both answer 404."""
+    context: Any = {"user": tk.current_user.name, "auth_user_obj": tk.current_user}
+    package = entities.dataset(context, id)
+    if package is None or package.state == model.State.DELETED:
+        return tk.abort(404, tk._("File not found"))
+    if oid not in read_permission.readable(context, package.id, [oid]):
+        return tk.abort(404, tk._("File not found"))
+    holders = [held for held, found in read_permission.stored(context, package.id).items() if found == oid]
+    shown = entities.shown_resources(context, package.id, set(holders))
+    name = next((_filename(holder) for holder in holders if holder in shown), oid)
+    return send_object(package.id, oid, name, _inline_is_asked_for())
+
+
+def _inline_is_asked_for() -> bool:
+    """By the address, or by a page of this site that has the file within it (Fetch Metadata), as views of PDF
+    have."""
+    if tk.request.args.get("preview", "").lower() in ("1", "true", "yes", "on"):
+        return True
+    headers = tk.request.headers
+    within = headers.get("Sec-Fetch-Dest") in ("object", "embed", "iframe", "frame")
+    return within and headers.get("Sec-Fetch-Site") == "same-origin"
 
 
 def _filename(resource_id: str) -> str:
@@ -71,17 +121,34 @@ def _filename(resource_id: str) -> str:
     return filename({"url": resource.url}) if resource else ""
 
 
-def send_object(package_id: str, oid: str, name: str) -> Response:
+def send_object(package_id: str, oid: str, name: str, inline: bool = False) -> Response:
     """A file of the dataset as the answer to the current request; the caller has checked permission.
+
+    *inline*: shown by the browser where the site allows that for its type. A store that signs sends the file
+    itself: the client is redirected to it.
 
     Aborts with 404 if the dataset has no such object, 503 if the store cannot be read.
     """
-    tk.request.environ["__no_cache__"] = True  # core would add "public"
+    environ = tk.request.environ
+    environ["__no_cache__"] = True  # core would add "public"
+    shown = presentation(name, config.inline_types() if inline else ())
     try:
         stored = links.linked(model.Session.connection(), package_id, [oid]).get(oid)
         if stored is None:
             raise errors.ObjectNotFound(oid)
-        file = config.store().open(stored.key)
+        return _sent(environ, stored, shown)
     except errors.StorageError as error:
         return tk.abort(error.status, str(error))
-    return object_response(tk.request.environ, file, oid, stored.size, name)
+
+
+def _sent(environ: dict[str, Any], stored: links.StoredObject, shown: Presentation) -> Response:
+    store = config.store()
+    is_head = environ["REQUEST_METHOD"] == "HEAD"
+    if isinstance(store, SigningStore):
+        if is_head:  # what is signed is a GET
+            return head_response(environ, stored.oid, stored.size, shown)
+        signed = store.sign_get(stored.key, shown.content_type, shown.disposition, download_spec.LIFETIME)
+        return redirect_response(signed.href)
+    if not is_head and (header := config.handed_to_web_server(stored.key)):
+        return handed_over(header, stored.oid, shown)
+    return object_response(environ, store.open(stored.key), stored.oid, stored.size, shown=shown)

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from ckanext.external_storage.download import content_disposition, media_type, object_response
+from ckanext.external_storage.download import (
+    content_disposition,
+    media_type,
+    object_response,
+    presentation,
+    redirect_response,
+)
 
 DATA = b"0123456789"
 OID = "a" * 64
@@ -96,6 +102,12 @@ def test_hostile_content_is_kept_harmless():
         ('q"uote%.csv', "attachment; filename=\"q_uote_.csv\"; filename*=UTF-8''q%22uote%25.csv"),
         ("../../etc/passwd", 'attachment; filename="etcpasswd"'),
         ("a\r\nSet-Cookie: x", 'attachment; filename="aSet-Cookie: x"'),
+        ("invoice\u202efdp.exe", 'attachment; filename="invoicefdp.exe"'),
+        (
+            "a\u2100b\uff02.csv",
+            "attachment; filename=\"aa_cb_.csv\"; filename*=UTF-8''a%E2%84%80b%EF%BC%82.csv",
+        ),
+        ("x" * 300 + ".csv", f'attachment; filename="{"x" * 196}.csv"'),
         ("", "attachment"),
         (None, "attachment"),
     ],
@@ -104,12 +116,56 @@ def test_names(name, header):
     assert content_disposition(name) == header
 
 
-@given(st.text())
+#: Characters that have done harm in headers and in what browsers show.
+HOSTILE = st.text(
+    st.sampled_from("\u202a\u202e\u2066\u2069\u200f\u061c\u2100\uff0f\uff02\r\n\t\0\"'%;\\/.a\u00e9\ud800")
+)
+
+
+@given(st.text() | HOSTILE)
 def test_any_name_is_one_safe_header(name):
     header = content_disposition(name)
     assert header.isascii()
     assert header.isprintable()
     assert header.count('"') in (0, 2)
-    if extended := re.search(r"filename\*=UTF-8''(.*)$", header):
-        shown = unquote(extended[1])
-        assert not set(shown) & set("/\\\r\n\0")
+    quoted = re.search(r'filename="([^"]*)"', header)
+    extended = re.search(r"filename\*=UTF-8''(.*)$", header)
+    for shown in (quoted[1] if quoted else "", unquote(extended[1]) if extended else ""):
+        assert shown.isprintable()  # no line ends, and nothing that turns the order of characters round
+        assert not set(shown) & set("/\\")
+        assert len(shown) <= 4000
+
+
+@given(
+    st.text() | HOSTILE,
+    st.sampled_from(["html", "svg", "xhtml", "xml", "js", "css", "pdf", "csv", "gz", "png"]),
+)
+def test_nothing_that_browsers_run_is_inline(name, ending):
+    everything = {
+        f"{kind}/{sub}"
+        for kind in ("text", "image", "application")
+        for sub in ("html", "svg+xml", "xhtml+xml", "xml", "javascript", "css", "pdf", "csv", "png", "plain")
+    }
+    shown = presentation(f"{name}.{ending}", everything)
+    is_inline = shown.disposition.startswith("inline")
+    assert is_inline == (
+        shown.content_type.split(";")[0] in ("application/pdf", "text/plain", "image/png")
+        and ending in ("pdf", "csv", "png", "js")
+    )
+    assert "script" not in shown.content_type
+    assert ("sandbox" in shown.policy) or shown.content_type == "application/pdf"
+
+
+def test_compressed_is_not_what_it_will_be():
+    assert media_type("data.csv.gz") == "application/gzip"
+    assert media_type("data.csv.bz2") == "application/octet-stream"
+
+
+def test_a_signed_address_is_for_this_once():
+    href = "https://bucket.example/a%2Fb?X-Amz-Signature=1%2B2"
+    response = redirect_response(href)
+    _body, status, headers = run_wsgi_app(response, EnvironBuilder().get_environ(), buffered=True)
+    assert (status[:3], headers["Location"]) == ("302", href)
+    assert headers["Cache-Control"] == "private, no-store"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert response.get_data() == b""

@@ -8,19 +8,23 @@ from typing import Any
 import ckantoolkit as tk
 import sqlalchemy as sa
 from ckan import model
+from flask import after_this_request, has_request_context
 
-from ckanext.external_storage import config, plain_upload, resources
+from ckanext.external_storage import config, described_data, download_spec, errors, plain_upload, resources
 from ckanext.external_storage.logic.quota_actions import external_storage_quota_show
 from ckanext.external_storage.transfer import links
 
 __all__ = [
     "dataset_purge",
     "external_storage_quota_show",
+    "get_resource_download_spec",
     "package_create",
     "package_revise",
     "package_update",
     "resource_create",
     "resource_patch",
+    "resource_sample_show",
+    "resource_schema_show",
     "resource_update",
 ]
 
@@ -151,3 +155,83 @@ def _copy(context: Any) -> Any:
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
+
+
+@tk.side_effect_free
+def get_resource_download_spec(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Where and how to fetch the file of a resource with one GET that needs no login: ``href``, the
+    ``header`` to send with it exactly as it is (an object), and ``expires_in`` (seconds). ``{}`` for a
+    resource without a stored file.
+
+    It opens this one file to whoever has it until it expires: hand it to nobody but the program that fetches.
+
+    :param id: id of the resource
+    :param resource: in place of ``id``: an object of which only the ``id`` is looked at
+    :param inline: ask the store to say that browsers may show the file (``false``); only for the types of
+        ``ckanext.external_storage.inline_types``, and only where another server than CKAN sends it
+
+    404 for a resource that is missing or not for the caller. ``activity_id``, of older versions, is refused:
+    older files have addresses of their own (versioning).
+    """
+    if data_dict.get("activity_id"):
+        message = tk._("Files of older versions are not asked for by activity. See the dataset's versions.")
+        raise tk.ValidationError({"activity_id": [message]})
+    resource = _described("get_resource_download_spec", context, data_dict)
+    row = model.Resource.get(resource["id"])
+    name = resources.filename({"url": row.url if row else ""})
+    _keep_from_caches()
+    try:
+        inline = tk.asbool(data_dict.get("inline") or False)
+        return download_spec.specification(model.Session.connection(), resource, name, inline)
+    except ValueError:
+        raise tk.ValidationError({"inline": [tk._("Must be true or false.")]}) from None
+    except errors.StorageError as error:
+        raise tk.ObjectNotFound(str(error)) from error
+
+
+@tk.side_effect_free
+def resource_schema_show(context: Any, data_dict: dict[str, Any]) -> Any:
+    """What the resource says of its data's structure in its field ``schema``: the JSON that it holds, also
+    where it was stored as the text of a Python literal; the text itself if it is neither; ``{}`` if there is
+    none.
+
+    :param id: id of the resource
+    :param resource: in place of ``id``: an object of which only the ``id`` is looked at
+    """
+    return described_data.parsed(_described("resource_schema_show", context, data_dict).get("schema"))
+
+
+@tk.side_effect_free
+def resource_sample_show(context: Any, data_dict: dict[str, Any]) -> Any:
+    """What the resource shows of its data in its field ``sample``, read as ``resource_schema_show`` does.
+
+    :param id: id of the resource
+    :param resource: in place of ``id``: an object of which only the ``id`` is looked at
+    """
+    return described_data.parsed(_described("resource_sample_show", context, data_dict).get("sample"))
+
+
+def _described(action: str, context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """The resource that is asked about, as the caller may see it. What else they say of it is ignored."""
+    given = data_dict.get("resource")
+    id = data_dict.get("id") or (given.get("id") if isinstance(given, dict) else None)
+    if not isinstance(id, str) or not id:
+        raise tk.ValidationError({"id": [tk._("Missing value")]})
+    try:
+        shown = tk.get_action("resource_show")(_copy(context), {"id": id})
+        tk.check_access(action, _copy(context), {"id": id})
+    except tk.NotAuthorized:  # as if there were none
+        raise tk.ObjectNotFound(tk._("Resource was not found.")) from None
+    return shown
+
+
+def _keep_from_caches() -> None:
+    """The answer to the current request, if there is one, is for the caller only."""
+    if has_request_context():
+        tk.request.environ["__no_cache__"] = True
+        after_this_request(_not_stored)
+
+
+def _not_stored(response: Any) -> Any:
+    response.headers["Cache-Control"] = "private, no-store"
+    return response

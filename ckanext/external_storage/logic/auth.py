@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import ckantoolkit as tk
 from ckan import authz, model
 from ckan.types import AuthResult, Context
 
-__all__ = ["external_storage_quota_show"]
+__all__ = [
+    "external_storage_quota_show",
+    "get_resource_download_spec",
+    "resource_sample_show",
+    "resource_schema_show",
+]
 
 
 def external_storage_quota_show(context: Context, data_dict: dict[str, Any]) -> AuthResult:
@@ -18,3 +24,26 @@ def external_storage_quota_show(context: Context, data_dict: dict[str, Any]) -> 
         and organization.is_organization
         and authz.has_user_permission_for_group_or_org(organization.id, context.get("user"), "read")
     }
+
+
+@tk.auth_allow_anonymous_access
+def get_resource_download_spec(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """Whoever may see the resource."""
+    return _may_see(context, data_dict)
+
+
+@tk.auth_allow_anonymous_access
+def resource_schema_show(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """Whoever may see the resource."""
+    return _may_see(context, data_dict)
+
+
+@tk.auth_allow_anonymous_access
+def resource_sample_show(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """Whoever may see the resource."""
+    return _may_see(context, data_dict)
+
+
+def _may_see(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    tk.check_access("resource_show", context, {"id": data_dict["id"]})
+    return {"success": True}

@@ -1,0 +1,49 @@
+"""Where and how a program fetches the file of a resource, in one request without CKAN's login."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from ckanext.external_storage import config, errors
+from ckanext.external_storage.download import presentation
+from ckanext.external_storage.lfs.capability import Capability
+from ckanext.external_storage.resources import stored_oid
+from ckanext.external_storage.storage.base import SigningStore
+from ckanext.external_storage.transfer import links
+
+#: How long a signed address, or the header of a specification, opens a file.
+LIFETIME = timedelta(seconds=60)
+#: Stands in a capability for the token that it was issued for: there was none.
+_ISSUED_BY = "download_spec"
+
+
+def specification(
+    connection: sa.Connection, resource: Mapping[str, Any], name: str, inline: bool
+) -> dict[str, Any]:
+    """``{"href", "header", "expires_in"}`` for the stored file of *resource*, as the caller may see that.
+
+    *name*: what the file is called. ``{}`` if there is none. A secret while it lasts: ``expires_in`` seconds.
+
+    Raises StorageError.
+    """
+    oid = stored_oid(resource)
+    if oid is None:
+        return {}
+    package_id = resource["package_id"]
+    stored = links.linked(connection, package_id, [oid]).get(oid)
+    if stored is None:
+        raise errors.ObjectNotFound(oid)
+    store = config.store()
+    seconds = int(LIFETIME.total_seconds())
+    if isinstance(store, SigningStore):
+        shown = presentation(name, config.inline_types() if inline else ())
+        signed = store.sign_get(stored.key, shown.content_type, shown.disposition, LIFETIME)
+        return {"href": signed.href, "header": signed.header, "expires_in": seconds}
+    permit = Capability("GET", package_id, oid, stored.size, None, _ISSUED_BY, int(time.time()) + seconds)
+    href = f"{config.lfs_url()}/{config.namespace()}/{package_id}.git/info/lfs/objects/{oid}"
+    return {"href": href, "header": permit.header(config.capability_secret()), "expires_in": seconds}
