@@ -8,8 +8,6 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from ckan.exceptions import CkanConfigurationException
-
 from ckanext.authz_service.process import engine as engine
 from ckanext.authz_service.process import options
 from ckanext.external_storage import sizes
@@ -26,20 +24,20 @@ def store() -> ObjectStore:
 def quota() -> int | None:
     """Bytes that an organisation may keep unless it has a quota of its own; None: as many as there are.
 
-    Raises CkanConfigurationException for a wrong value.
+    Raises ValueError.
     """
     value = str(options().get("ckanext.external_storage.quota") or "").strip()
     try:
         return sizes.parse(value) if value else None
     except ValueError as error:
-        raise CkanConfigurationException(f"ckanext.external_storage.quota: {error}") from None
+        raise ValueError(f"ckanext.external_storage.quota: {error}") from None
 
 
 def gc_grace() -> timedelta:
-    """How long a file that nothing refers to is kept."""
-    days = int(options()["ckanext.external_storage.gc_grace"])
+    """How long a file that nothing refers to is kept. Raises ValueError."""
+    days = options()["ckanext.external_storage.gc_grace"]
     if days < 1:
-        raise CkanConfigurationException("ckanext.external_storage.gc_grace: 1 day is the least.")
+        raise ValueError("ckanext.external_storage.gc_grace: 1 day is the least.")
     return timedelta(days=days)
 
 

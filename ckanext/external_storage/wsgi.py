@@ -33,6 +33,7 @@ def make_app(path: Path) -> WSGIApplication:
     # A server that lost its database for a moment must not answer with the connections of before.
     engine = sa.engine_from_config({"sqlalchemy.pool_pre_ping": "true", **options}, "sqlalchemy.")
     process.run_without_ckan(options, engine)
+    quota.set_default(config.quota)
     settings = Settings(
         url=config.lfs_url(),
         namespace=config.namespace(),
