@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ckanext.external_storage import config, errors, jobs, roles
+from ckanext.external_storage import config, quota_commands, roles, upkeep_commands
 from ckanext.external_storage.lfs import capability
-from ckanext.external_storage.transfer import standing, sweeping
 
 __all__ = ["external_storage"]  # what the blanket in plugin.py registers
 
@@ -14,6 +13,16 @@ __all__ = ["external_storage"]  # what the blanket in plugin.py registers
 @click.group("external-storage", short_help="Files in the external store.")
 def external_storage() -> None:
     pass
+
+
+for command in (
+    upkeep_commands.check,
+    upkeep_commands.cleanup,
+    upkeep_commands.stats,
+    upkeep_commands.verify,
+    quota_commands.group,
+):
+    external_storage.add_command(command)
 
 
 @external_storage.command()
@@ -32,18 +41,6 @@ def keygen() -> None:
     except OSError as error:
         raise click.ClickException(f"Cannot write {path}: {error.strerror}.") from None
     click.echo(f"Wrote the capability secret to {path}.")
-
-
-@external_storage.command()
-def sweep() -> None:
-    """End uploads that were never finished and delete their bytes. Run it every hour."""
-    try:
-        with config.engine().connect() as connection:
-            now = standing.database_now(connection)
-        deleted = sweeping.sweep(config.engine(), config.store(), now, jobs.check_later)
-    except errors.StorageError as error:
-        raise click.ClickException(str(error)) from None
-    click.echo(f"Deleted {deleted} unused objects for good.")
 
 
 @external_storage.command("grant-role")

@@ -8,8 +8,6 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from ckan.exceptions import CkanConfigurationException
-
 from ckanext.authz_service.process import engine as engine
 from ckanext.authz_service.process import options
 from ckanext.external_storage import download, sizes
@@ -27,31 +25,31 @@ def store() -> ObjectStore:
 def quota() -> int | None:
     """Bytes that an organisation may keep unless it has a quota of its own; None: as many as there are.
 
-    Raises CkanConfigurationException for a wrong value.
+    Raises ValueError.
     """
     value = str(options().get("ckanext.external_storage.quota") or "").strip()
     try:
         return sizes.parse(value) if value else None
     except ValueError as error:
-        raise CkanConfigurationException(f"ckanext.external_storage.quota: {error}") from None
+        raise ValueError(f"ckanext.external_storage.quota: {error}") from None
 
 
 def gc_grace() -> timedelta:
-    """How long a file that nothing refers to is kept."""
-    days = int(options()["ckanext.external_storage.gc_grace"])
+    """How long a file that nothing refers to is kept. Raises ValueError."""
+    days = options()["ckanext.external_storage.gc_grace"]
     if days < 1:
-        raise CkanConfigurationException("ckanext.external_storage.gc_grace: 1 day is the least.")
+        raise ValueError("ckanext.external_storage.gc_grace: 1 day is the least.")
     return timedelta(days=days)
 
 
 def inline_types() -> frozenset[str]:
     """Media types of files that a page may ask to be shown instead of saved.
 
-    Raises CkanConfigurationException for one that a browser would run.
+    Raises ValueError for one that a browser would run.
     """
     types = frozenset(options()["ckanext.external_storage.inline_types"])
     if dangerous := sorted(filter(download.is_active, types)):
-        raise CkanConfigurationException(
+        raise ValueError(
             f"ckanext.external_storage.inline_types has {', '.join(dangerous)}, which browsers run or read as"
             " pages: uploaded files could act in the name of whoever looks at them. Remove these."
         )

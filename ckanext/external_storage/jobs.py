@@ -26,14 +26,14 @@ def check_upload(upload_id: str) -> str | None:
 def check_later(upload_id: str, size: int) -> None:
     """Start a job for a received upload of *size* bytes. It has as long as the bytes may take to be read.
 
-    If none can be started, the next ``ckan external-storage sweep`` does it.
+    If none can be started, the next ``ckan external-storage cleanup`` does it.
     """
     timeout = tk.config["ckan.jobs.timeout"] + size // _SLOWEST
     title = f"Check the file of upload {upload_id}"
     try:
         tk.enqueue_job(check_upload, [upload_id], title=title, rq_kwargs={"timeout": timeout})
     except RedisError:
-        log.warning("Upload %s waits for: ckan external-storage sweep", upload_id, exc_info=True)
+        log.warning("Upload %s waits for: ckan external-storage cleanup", upload_id, exc_info=True)
 
 
 def worker_alive() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import ckantoolkit as tk
@@ -12,10 +13,12 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from ckanext.authz_service import verifying
 from ckanext.authz_service.interfaces import IAuthorizationBindings
-from ckanext.external_storage import NAMES, bindings, config, jobs, views
+from ckanext.external_storage import NAMES, bindings, checks, config, jobs, views
 from ckanext.external_storage.lfs.app import LfsApplication
 from ckanext.external_storage.lfs.settings import Settings
 from ckanext.external_storage.transfer import quota
+
+log = logging.getLogger(__name__)
 
 
 @tk.blanket.actions
@@ -43,8 +46,12 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
         tk.add_template_directory(config, "templates")
 
     def configure(self, _config: Any) -> None:
-        config.quota(), config.gc_grace()  # a wrong value is refused now, not when somebody uploads
-        quota.Site.default_limit = staticmethod(config.quota)
+        try:  # a wrong value is refused now, not when somebody uploads
+            config.quota()
+            config.gc_grace()
+        except ValueError as error:
+            raise CkanConfigurationException(str(error)) from None
+        quota.set_default(config.quota)
 
     def register_authz_bindings(self, authorizer: Any) -> None:
         bindings.register(authorizer)
@@ -54,6 +61,8 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
 
     def make_middleware(self, app: Any, config: Any) -> Any:
         views.serve_downloads(views.application())
+        for problem in checks.at_start():
+            log.warning("%s (ckan external-storage check says more)", problem)
         mounts = {"/lfs": _lfs_application()}
         if isinstance(app, Flask):
             app.wsgi_app = DispatcherMiddleware(app.wsgi_app, mounts)

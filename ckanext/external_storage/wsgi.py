@@ -19,6 +19,7 @@ from ckanext.authz_service import process, verifying
 from ckanext.external_storage import config, ini
 from ckanext.external_storage.lfs.app import LfsApplication
 from ckanext.external_storage.lfs.settings import Settings
+from ckanext.external_storage.transfer import quota
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -33,6 +34,7 @@ def make_app(path: Path) -> WSGIApplication:
     # A server that lost its database for a moment must not answer with the connections of before.
     engine = sa.engine_from_config({"sqlalchemy.pool_pre_ping": "true", **options}, "sqlalchemy.")
     process.run_without_ckan(options, engine)
+    quota.set_default(config.quota)
     settings = Settings(
         url=config.lfs_url(),
         namespace=config.namespace(),

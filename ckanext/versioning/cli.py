@@ -11,8 +11,9 @@ import click
 from ckan import model
 from ckan.cli import db
 
+from ckanext.authz_service.command_output import answer, count, progress
 from ckanext.versioning import catching_up, pins, reading, recording, statistics, taking_in, verifying
-from ckanext.versioning.command_output import NeedsTables, answer, count, progress
+from ckanext.versioning.command_output import NeedsTables
 from ckanext.versioning.logic.schema import LIMIT, MAX_LIMIT
 
 __all__ = ["versioning"]

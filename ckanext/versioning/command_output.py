@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,9 +10,6 @@ import ckantoolkit as tk
 import click
 
 from ckanext.versioning import recording
-
-#: Where nobody watches a bar, a line for so many datasets.
-_EVERY = 1000
 
 
 class NeedsTables(click.Command):
@@ -48,30 +43,3 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
     else:
         yield str(value)
-
-
-@contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A function that is told how many more are done. It writes to stderr: stdout is for the answer."""
-    if sys.stderr.isatty():
-        with click.progressbar(length=total, label=label, file=sys.stderr) as bar:
-            yield bar.update
-        return
-    done = 0
-
-    def advance(more: int) -> None:
-        nonlocal done
-        done += more
-        if more and (done % _EVERY < more or done == total):
-            click.echo(f"{label}: {done} of {total}", err=True)
-
-    yield advance
-
-
-def answer(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def count(number: int, one: str, more: str | None = None) -> str:
-    """``1 dataset``, ``2 datasets``."""
-    return f"{number} {one if number == 1 else more or one + 's'}"

@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.tests import factories
+from sqlalchemy import event
 
 from ckanext.external_storage import config, errors, model, references
 from ckanext.external_storage.storage.local import LocalStore
@@ -179,9 +180,11 @@ def test_nothing_goes_when_a_table_is_missing(engine, store, data):
     oid = bring(engine, store, dataset, data)
     age(engine, oid)
     table = sa.table("no_such_table", sa.column("package_id"), sa.column("oid"))
-    for action in (collect, lambda *given: garbage.found(*given, GRACE)):
-        with pytest.raises(errors.ReferencesUnknown):
-            action(engine, [sa.select(table.c.package_id, table.c.oid)])
+    theirs = [sa.select(table.c.package_id, table.c.oid)]
+    with pytest.raises(errors.ReferencesUnknown):
+        collect(engine, theirs)
+    with pytest.raises(errors.ReferencesUnknown):
+        garbage.found(engine, theirs, GRACE)
     assert linked(engine, dataset, oid)
 
 
@@ -194,7 +197,7 @@ def halting(engine: sa.Engine) -> Iterator[tuple[sa.Engine, Callable[[], None], 
     own = sa.create_engine(engine.url)
     there, go, first = threading.Event(), threading.Event(), threading.Lock()
 
-    @sa.event.listens_for(own, "commit")
+    @event.listens_for(own, "commit")
     def wait(connection: sa.Connection) -> None:
         if first.acquire(blocking=False):
             there.set()
@@ -207,8 +210,8 @@ def halting(engine: sa.Engine) -> Iterator[tuple[sa.Engine, Callable[[], None], 
     own.dispose()
 
 
-def _reached(event: threading.Event) -> None:
-    assert event.wait(60)
+def _reached(moment: threading.Event) -> None:
+    assert moment.wait(60)
 
 
 def _waits_for_a_lock(engine: sa.Engine) -> None:

@@ -13,7 +13,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from ckanext.external_storage import errors
-from ckanext.external_storage.lfs import cors, health, metrics, objects, tus, upload_routes
+from ckanext.external_storage.lfs import cors, echo, health, metrics, objects, tus, upload_routes
 from ckanext.external_storage.lfs.messages import answer
 from ckanext.external_storage.lfs.settings import Settings
 
@@ -26,6 +26,7 @@ _REPOSITORY = "/<organization>/<dataset>.git/info/lfs/objects"
 #: An endpoint is the function that answers: ``(settings, request, **parts of the path) → Response``.
 ROUTES = Map(
     [
+        Rule("/check", endpoint=echo.put, methods=["PUT"]),
         Rule(f"{_REPOSITORY}/batch", endpoint=objects.batch_objects, methods=["POST"]),
         Rule(f"{_REPOSITORY}/verify", endpoint=objects.verify, methods=["POST"]),
         Rule(f"{_REPOSITORY}/<oid>", endpoint=objects.put, methods=["PUT"]),

@@ -21,7 +21,7 @@ def external_storage_quota_show(context: Any, data_dict: dict[str, Any]) -> dict
         way, and the most that both may be together (null: no limit)
     """
     tk.get_or_bust(data_dict, "id")
-    tk.check_access("external_storage_quota_show", dict(context), data_dict)
+    tk.check_access("external_storage_quota_show", context.copy(), data_dict)
     organization = model.Group.get(data_dict["id"])
     if organization is None or not organization.is_organization:  # a sysadmin is not asked by our function
         raise tk.ObjectNotFound(tk._("Organization not found"))

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from ckanext.external_storage import errors, model
 from ckanext.external_storage.transfer.dead_keys import bury
@@ -50,7 +51,7 @@ def found(engine: sa.Engine, others: References, grace: timedelta) -> Garbage:
             ).scalar_one()
             size = sa.func.coalesce(sa.func.sum(model.object.c.size), 0)
             objects = connection.execute(sa.select(sa.func.count(), size).where(lost)).one()
-    except sa.exc.DBAPIError as error:
+    except DBAPIError as error:
         raise _unanswered() from error
     return Garbage(links, objects[0], int(objects[1]))
 
@@ -70,17 +71,6 @@ def collect(
     while candidates := _objects_without_links(engine, last, batch):
         last = candidates[-1]
         yield _remove_objects(engine, candidates, now)
-
-
-def forget_ended(engine: sa.Engine, grace: timedelta) -> int:
-    """Remove the records of uploads that ended long ago without a file; how many."""
-    table = model.upload
-    ended = table.c.state.in_(["rejected", "expired"])
-    with engine.begin() as connection:
-        done = connection.execute(
-            table.delete().where(ended, table.c.expires_at < sa.func.now() - max(grace, SHORTEST_GRACE))
-        )
-    return done.rowcount
 
 
 def _unneeded(others: References, grace: timedelta) -> sa.ColumnElement[bool]:
@@ -108,7 +98,7 @@ def _remove_links(engine: sa.Engine, others: References, grace: timedelta, batch
     try:
         with engine.begin() as connection:
             return connection.execute(model.link.delete().where(same)).rowcount
-    except sa.exc.DBAPIError as error:
+    except DBAPIError as error:
         raise _unanswered() from error
 
 

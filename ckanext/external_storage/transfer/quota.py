@@ -1,9 +1,9 @@
 """How much an organisation keeps, and how much it may.
 
-It is charged for every object that a dataset of it has, once, however many of its datasets have it, and whether
-other organisations have it too; and for uploads under way, as much as they declared. So what an upload is told
-does not depend on what is in the store already. Nothing is counted along: links and uploads are summed up when
-somebody asks.
+It is charged for every object that a dataset of it has, once, however many of its datasets have it, and
+whether other organisations have it too; and for uploads under way, as much as they declared. So what an
+upload is told does not depend on what is in the store already. Nothing is counted along: links and uploads
+are summed up when somebody asks.
 
 A dataset without an organisation is charged to nobody. One that is moved is charged to the organisation it is
 in now, which may put that over its limit: the move is never refused, later uploads are.
@@ -37,10 +37,13 @@ class Usage:
         return self.used + self.reserved
 
 
-class Site:
-    """What holds for organisations without a row of their own; set by whoever starts the process."""
+_default: Callable[[], int | None] | None = None
 
-    default_limit: Callable[[], int | None] = staticmethod(lambda: None)
+
+def set_default(limit: Callable[[], int | None]) -> None:
+    """*limit* says what organisations without a limit of their own may keep. Called once in a process."""
+    global _default
+    _default = limit
 
 
 def usage(connection: sa.Connection, owner_org: str) -> Usage:
@@ -51,7 +54,9 @@ def limit(connection: sa.Connection, owner_org: str) -> int | None:
     """Bytes; None for no limit."""
     query = sa.select(model.quota.c.limit_bytes).where(model.quota.c.owner_org == owner_org)
     row = connection.execute(query).first()
-    return row.limit_bytes if row else Site.default_limit()
+    if row:
+        return row.limit_bytes
+    return _default() if _default else None
 
 
 def set_limit(connection: sa.Connection, owner_org: str, limit_bytes: int | None) -> None:
