@@ -43,6 +43,7 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
         tk.add_template_directory(config, "templates")
 
     def configure(self, _config: Any) -> None:
+        config.check_storage_service_url()
         config.quota(), config.gc_grace()  # a wrong value is refused now, not when somebody uploads
         quota.Site.default_limit = staticmethod(config.quota)
 
@@ -69,6 +70,7 @@ def _lfs_application() -> LfsApplication:
             namespace=config.namespace(),
             engine=config.engine,
             store=config.store,
+            believe_server=lambda: not config.verify_external(),
             secret=config.capability_secret,
             verify_token=verifying.lfs_token,
             cors_origins=config.cors_origins(),
