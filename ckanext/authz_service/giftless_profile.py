@@ -9,8 +9,9 @@ import click
 from ckan.types import Context
 
 from ckanext.authz_service import config, giftless, keys, limits, permissions, registry, tokens
+from ckanext.authz_service import giftless_key as own_key
 from ckanext.authz_service.authorizer import AuthorizedScope
-from ckanext.authz_service.errors import GiftlessOff, GiftlessScope, KeysError, MissingGiftlessKey, MissingKey
+from ckanext.authz_service.errors import GiftlessOff, GiftlessScope, KeysError, MissingKey
 from ckanext.authz_service.issuing import Issued
 from ckanext.authz_service.scope import Scope
 
@@ -82,19 +83,10 @@ def _granted(user: Any, scope: Scope) -> AuthorizedScope | None:
 
 
 def signing_key() -> keys.SigningKey:
-    """The key that giftless trusts, and nobody else.
-
-    Raises GiftlessOff, MissingKey (no directory), MissingGiftlessKey, UnusableKey.
-    """
+    """`giftless_key.signing_key`, if the site wants such tokens. Raises GiftlessOff, too."""
     if not config.giftless_profile():
         raise GiftlessOff
-    directory = config.keys_dir()
-    if directory is None:
-        raise MissingKey(None)
-    try:
-        return keys.load(directory, giftless.ROLE)
-    except MissingKey:
-        raise MissingGiftlessKey(keys.private_path(directory, giftless.ROLE)) from None
+    return own_key.signing_key()
 
 
 @click.command("giftless-key")

@@ -5,20 +5,30 @@ Reading them touches no store and no network.
 
 from __future__ import annotations
 
+import functools
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
 
+from ckanext.authz_service import giftless_key
+from ckanext.authz_service.errors import KeysError
 from ckanext.authz_service.process import engine as engine
 from ckanext.authz_service.process import options
-from ckanext.external_storage import download, sizes
+from ckanext.external_storage import download, errors, sizes
+from ckanext.external_storage.client import LfsServer
 from ckanext.external_storage.lfs import capability
 from ckanext.external_storage.storage import registry
 from ckanext.external_storage.storage.base import ObjectStore
+from ckanext.external_storage.storage.lfs_server import LfsServerStore
 from ckanext.external_storage.transfer.beginning import Limits
 
 
 def store() -> ObjectStore:
     """Where bytes go. Raises StoreNotConfigured."""
+    if server := storage_service_url():
+        timeout = options()["ckanext.external_storage.storage_service_timeout"]
+        return _server_store(server, namespace(), timeout)
     return registry.from_options(options())
 
 
@@ -66,6 +76,40 @@ def handed_to_web_server(key: str) -> dict[str, str] | None:
         return {"X-Sendfile": str(path / key)}
     prefix = options()["ckanext.external_storage.local.sendfile_prefix"].rstrip("/")
     return {"X-Accel-Redirect": f"{prefix}/{key}"}
+
+
+def storage_service_url() -> str | None:
+    """The LFS server that has the site's files instead of a store of ours, without a slash at its end."""
+    return (options()["ckanext.external_storage.storage_service_url"] or "").strip().rstrip("/") or None
+
+
+def verify_external() -> bool:
+    """Whether what clients bring to that server is hashed before a dataset has it."""
+    return options()["ckanext.external_storage.verify_external"]
+
+
+def check_storage_service_url() -> None:
+    """Raises ValueError for a wrong value. Nothing is asked but the option."""
+    url = storage_service_url()
+    if url is None:
+        return
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        raise ValueError(
+            "ckanext.external_storage.storage_service_url must be an address like https://lfs.example.org,"
+            " without a user, a password or a question mark."
+        )
+
+
+@functools.lru_cache(maxsize=4)  # one, but for tests: it remembers whether the server answers
+def _server_store(url: str, namespace: str, timeout: int) -> LfsServerStore:
+    def token(package_id: str, oid: str, action: Literal["read", "write"]) -> str:
+        try:
+            return giftless_key.own_token(namespace, package_id, oid, action)
+        except KeysError as error:
+            raise errors.ServerKeyMissing(str(error)) from None
+
+    return LfsServerStore(LfsServer(url, timeout), namespace, token)
 
 
 def capability_secret_file() -> Path | None:

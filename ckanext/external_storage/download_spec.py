@@ -11,9 +11,10 @@ import sqlalchemy as sa
 
 from ckanext.external_storage import config, errors
 from ckanext.external_storage.download import presentation
+from ckanext.external_storage.lfs import forwarding
 from ckanext.external_storage.lfs.capability import Capability
 from ckanext.external_storage.resources import stored_oid
-from ckanext.external_storage.storage.base import SigningStore
+from ckanext.external_storage.storage.base import ServerStore, SigningStore
 from ckanext.external_storage.transfer import links
 
 #: How long a signed address, or the header of a specification, opens a file.
@@ -36,9 +37,13 @@ def specification(
         return {}
     package_id = resource["package_id"]
     stored = links.linked(connection, package_id, [oid]).get(oid)
+    store = config.store()
+    if stored is None and isinstance(store, ServerStore):
+        stored = forwarding.older(store, package_id, oid, resource.get("size"))
     if stored is None:
         raise errors.ObjectNotFound(oid)
-    store = config.store()
+    if isinstance(store, ServerStore):
+        return {**forwarding.download(store, stored, name), "verified": stored.verified}
     seconds = int(LIFETIME.total_seconds())
     if isinstance(store, SigningStore):
         shown = presentation(name, config.inline_types() if inline else ())

@@ -208,6 +208,48 @@ class StoreDenied(StoreUnavailable):
         )
 
 
+class ServerRefused(StorageError):
+    """The external LFS server does not accept what CKAN sends; ``answered`` is its HTTP status."""
+
+    status = 502
+
+    def __init__(self, answered: int, what: str):
+        super().__init__(
+            f"The site's file server refuses {what} with status {answered}. Its administrator compares the"
+            " key it trusts with what `ckan authz giftless-key` prints, and both clocks."
+        )
+        self.answered = answered
+
+
+class ServerAnswer(StorageError):
+    """The external LFS server answers what no LFS server should. ``problem`` says what."""
+
+    status = 502
+
+    def __init__(self, problem: str):
+        super().__init__(f"The site's file server answers in a way that cannot be used: {problem}.")
+        self.problem = problem
+
+
+class ServerKeyMissing(StorageError):
+    """CKAN has no key to sign what the external LFS server wants to see; the cause is the key's error."""
+
+    status = 503
+
+
+class OtherBytesThere(StorageError):
+    """The external LFS server has other bytes of the same size where an object belongs."""
+
+    status = 409
+
+    def __init__(self, oid: str):
+        super().__init__(
+            f"The site's file server has other bytes under {oid} for this dataset, and does not take the"
+            " right ones instead. Its administrator must remove them there."
+        )
+        self.oid = oid
+
+
 class StoreNotConfigured(StorageError):
     """No place for bytes has been named, or not completely."""
 

@@ -9,6 +9,7 @@ import ckantoolkit as tk
 from ckan import model
 
 from ckanext.external_storage import config, resources
+from ckanext.external_storage.transfer import links
 
 __all__ = [
     "blob_storage_server_url",
@@ -20,15 +21,21 @@ __all__ = [
 
 
 def external_storage_file(resource: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a page says of a stored file: ``{"sha256", "size", "url"}``; None for a resource without one.
+    """What a page says of a stored file: ``{"sha256", "size", "url", "verified"}``; None for a resource without
+    one.
 
-    ``size`` in bytes; ``url`` is the address of this very file, whatever the resource gets later.
+    ``size`` in bytes; ``url`` is the address of this very file, whatever the resource gets later. ``verified``
+    is false for files of an external server that nobody has hashed.
     """
     oid = resources.stored_oid(resource)
     if oid is None:
         return None
     url = tk.url_for("external_storage.file", id=resource["package_id"], oid=oid, qualified=True)
-    return {"sha256": oid, "size": int(resource.get("size") or 0), "url": url}
+    verified = True
+    if config.storage_service_url():
+        stored = links.linked(model.Session.connection(), resource["package_id"], [oid]).get(oid)
+        verified = bool(stored and stored.verified)
+    return {"sha256": oid, "size": int(resource.get("size") or 0), "url": url, "verified": verified}
 
 
 def server_url() -> str:

@@ -81,17 +81,23 @@ upload = sa.Table(
 )
 
 #: Bytes that are present under ``key`` and were hashed. The primary key is what "create once" means.
+#: ``hashed`` is false only for what an external server said it has while ``verify_external`` was off; such a
+#: row says nothing to anybody but the links that have a copy of their own, and is replaced by the first upload
+#: that was hashed.
 object = sa.Table(
     "external_storage_object",
     metadata,
     sa.Column("oid", sa.Text, primary_key=True),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("key", sa.Text, nullable=False, unique=True),
+    sa.Column("hashed", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.CheckConstraint("oid ~ '^[0-9a-f]{64}$'", name="external_storage_object_oid"),
     sa.CheckConstraint("size >= 0", name="external_storage_object_size"),
 )
 
-#: This dataset brought these bytes itself. Nothing refers to an object without a link.
+#: This dataset brought these bytes itself. Nothing refers to an object without a link. ``own_key``: the
+#: dataset's own copy, where the store keeps one for each (an external server); ``unverified_size``: bytes that
+#: copy has by the server's word, if nobody has hashed it.
 link = sa.Table(
     "external_storage_link",
     metadata,
@@ -99,7 +105,12 @@ link = sa.Table(
     sa.Column("package_id", sa.Text),
     sa.Column("upload_id", postgresql.UUID(as_uuid=False), nullable=False),
     sa.Column("used_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("own_key", sa.Text),
+    sa.Column("unverified_size", sa.BigInteger),
     sa.PrimaryKeyConstraint("oid", "package_id"),
+    sa.CheckConstraint(
+        "unverified_size IS NULL OR own_key IS NOT NULL", name="external_storage_link_unverified"
+    ),
     sa.Index("external_storage_link_package", "package_id"),
 )
 

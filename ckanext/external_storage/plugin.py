@@ -49,6 +49,8 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
         try:  # a wrong value is refused now, not when somebody uploads
             config.quota()
             config.gc_grace()
+            config.inline_types()
+            config.check_storage_service_url()
         except ValueError as error:
             raise CkanConfigurationException(str(error)) from None
         quota.set_default(config.quota)
@@ -78,6 +80,7 @@ def _lfs_application() -> LfsApplication:
             namespace=config.namespace(),
             engine=config.engine,
             store=config.store,
+            believe_server=lambda: not config.verify_external(),
             secret=config.capability_secret,
             verify_token=verifying.lfs_token,
             cors_origins=config.cors_origins(),

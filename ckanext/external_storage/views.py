@@ -22,8 +22,9 @@ from ckanext.external_storage.download import (
     presentation,
     redirect_response,
 )
+from ckanext.external_storage.lfs import forwarding
 from ckanext.external_storage.resources import filename, stored_oid
-from ckanext.external_storage.storage.base import SigningStore
+from ckanext.external_storage.storage.base import ServerStore, SigningStore
 from ckanext.external_storage.transfer import links
 
 View = Callable[..., Any]
@@ -52,7 +53,6 @@ def serve_downloads(app: Flask) -> None:
 
     The view functions are replaced rather than the rules, because those exist once per dataset type.
     """
-    config.inline_types()  # a wrong value is refused now, not when somebody looks at a file
     for endpoint, view in app.view_functions.items():
         if endpoint == "resource.download" or endpoint.endswith("_resource.download"):
             app.view_functions[endpoint] = _download_before(view)
@@ -82,7 +82,7 @@ def _download_before(core: View) -> View:
             return core(package_type=package_type, id=id, resource_id=resource_id, filename=filename)
         if shown["package_id"] != package["id"]:
             return tk.abort(404, tk._("Resource not found"))
-        response = send_object(package["id"], oid, _filename(resource_id), inline)
+        response = send_object(package["id"], oid, _filename(resource_id), inline, shown.get("size"))
         tk.signals.resource_download.send(resource_id)
         return response
 
@@ -121,11 +121,12 @@ def _filename(resource_id: str) -> str:
     return filename({"url": resource.url}) if resource else ""
 
 
-def send_object(package_id: str, oid: str, name: str, inline: bool = False) -> Response:
+def send_object(package_id: str, oid: str, name: str, inline: bool = False, size: object = None) -> Response:
     """A file of the dataset as the answer to the current request; the caller has checked permission.
 
     *inline*: shown by the browser where the site allows that for its type. A store that signs sends the file
-    itself: the client is redirected to it.
+    itself: the client is redirected to it. *size*: what a resource that the dataset has now says of the file,
+    in bytes; with it, one that came to an external server before there were records is found, too.
 
     Aborts with 404 if the dataset has no such object, 503 if the store cannot be read.
     """
@@ -134,8 +135,13 @@ def send_object(package_id: str, oid: str, name: str, inline: bool = False) -> R
     shown = presentation(name, config.inline_types() if inline else ())
     try:
         stored = links.linked(model.Session.connection(), package_id, [oid]).get(oid)
+        store = config.store()
+        if stored is None and isinstance(store, ServerStore):
+            stored = forwarding.older(store, package_id, oid, size)
         if stored is None:
             raise errors.ObjectNotFound(oid)
+        if isinstance(store, ServerStore):
+            return forwarding.response(environ, store, stored, name, shown)
         return _sent(environ, stored, shown)
     except errors.StorageError as error:
         return tk.abort(error.status, str(error))

@@ -40,6 +40,7 @@ def make_app(path: Path) -> WSGIApplication:
         namespace=config.namespace(),
         engine=config.engine,
         store=config.store,
+        believe_server=lambda: not config.verify_external(),
         secret=config.capability_secret,
         verify_token=verifying.lfs_token,
         forwarded=True,

@@ -16,7 +16,7 @@ from ckanext.authz_service.authorizer import AuthorizedScope
 from ckanext.authz_service.errors import InvalidToken
 from ckanext.authz_service.giftless_profile import issue_for_giftless
 from ckanext.authz_service.scope import Scope
-from tests.interop.giftless import Giftless, actions, running
+from tests.giftless_server import Giftless, actions, running
 from tests.portal import Portal, editor_and_dataset, oid_of, pointer
 
 pytestmark = [

@@ -11,19 +11,19 @@ from werkzeug.wrappers import Request, Response
 
 from ckanext.external_storage import model
 from ckanext.external_storage.lfs.settings import Settings
-from ckanext.external_storage.storage.base import key_for
+from ckanext.external_storage.storage.base import new_key
 
 log = logging.getLogger(__name__)
 
 #: No object: what matters is that the store says so.
-_NOTHING = key_for("0" * 64, "00000000-0000-0000-0000-000000000000")
+_NOTHING = "0" * 64, 1, "00000000-0000-0000-0000-000000000000"
 
 
 def health(settings: Settings, request: Request) -> Response:
     """200 if database, store and secret are there, else 503. Which of them fails is told, why is logged."""
     checks: dict[str, Callable[[], object]] = {
         "database": lambda: _ask_database(settings),
-        "store": lambda: settings.store().stat(_NOTHING),
+        "store": lambda: _ask_store(settings),
         "secret": settings.secret,
     }
     found = {name: _works(name, check) for name, check in checks.items()}
@@ -37,6 +37,11 @@ def health(settings: Settings, request: Request) -> Response:
 def _ask_database(settings: Settings) -> None:
     with settings.engine().connect() as connection:
         connection.execute(sa.select(model.upload.c.id).limit(1)).first()
+
+
+def _ask_store(settings: Settings) -> None:
+    store = settings.store()
+    store.stat(new_key(store, None, *_NOTHING))
 
 
 def _works(name: str, check: Callable[[], object]) -> bool:

@@ -11,11 +11,12 @@ from werkzeug.wrappers import Request, Response
 
 from ckanext.external_storage import errors
 from ckanext.external_storage.download import object_response
-from ckanext.external_storage.lfs import batch, callers, datasets
+from ckanext.external_storage.lfs import batch, callers, datasets, forwarding
 from ckanext.external_storage.lfs.access import Access, access
 from ckanext.external_storage.lfs.capability import Capability
 from ckanext.external_storage.lfs.messages import answer, body, now
 from ckanext.external_storage.lfs.settings import Settings
+from ckanext.external_storage.storage.base import ServerStore
 from ckanext.external_storage.transfer import links, receiving, uploads
 
 #: Seconds a capability lives.
@@ -28,6 +29,7 @@ CAPABILITY_LIFETIME = 900
 def batch_objects(settings: Settings, request: Request, organization: str, dataset: str) -> Response:
     token = callers.bearer_token(settings, request)
     message = batch.parse_request(body(request))
+    store = settings.store()
     with settings.engine().begin() as connection:
         found = callers.find_dataset(settings, connection, organization, dataset)
         granted = access(token, found.id)
@@ -39,6 +41,8 @@ def batch_objects(settings: Settings, request: Request, organization: str, datas
         pointers = [p for p in message.objects if isinstance(p, batch.Pointer)]
         href = f"{settings.url}/{organization}/{dataset}.git/info/lfs/objects"
         answers = actions(settings, connection, found, granted, pointers, href)
+    if isinstance(store, ServerStore):
+        forwarding.forward(settings, store, granted.user_id, found.id, answers)
     objects = [answers[p] if isinstance(p, batch.Pointer) else p for p in message.objects]
     return answer({"transfer": "basic", "objects": objects, "hash_algo": "sha256"})
 
@@ -54,7 +58,8 @@ def _upload_actions(
     here = links.linked(connection, dataset.id, {p.oid for p in pointers})
     wanted = {p.oid: p.size for p in pointers if p.oid not in here}
     assert granted.user_id is not None  # Access.write implies it
-    opened = uploads.open_uploads(connection, granted.user_id, dataset.id, wanted, now())
+    store = settings.store()
+    opened = uploads.open_uploads(connection, granted.user_id, dataset.id, wanted, now(), store=store)
     answers = {}
     for pointer in pointers:
         stored, upload = here.get(pointer.oid), opened.get(pointer.oid)
@@ -146,8 +151,14 @@ def verify(settings: Settings, request: Request, organization: str, dataset: str
         raise errors.Forbidden("This capability is for another object.")
     with settings.engine().begin() as connection:
         callers.permitted(settings, connection, organization, dataset, permit)
-        callers.linked_object(connection, permit)
-    return answer({})
+        linked = permit.oid in links.linked(connection, permit.package_id, [permit.oid])
+        store = settings.store()
+        if linked or not isinstance(store, ServerStore):
+            callers.linked_object(connection, permit)
+            return answer({})
+    if forwarding.verify(settings, store, permit.user_id or "", permit.package_id, pointer):
+        return answer({})
+    return answer({"message": "All bytes have arrived and are being checked."}, 202)
 
 
 def get(settings: Settings, request: Request, organization: str, dataset: str, oid: str) -> Response:
@@ -157,4 +168,7 @@ def get(settings: Settings, request: Request, organization: str, dataset: str, o
     with settings.engine().begin() as connection:
         callers.permitted(settings, connection, organization, dataset, permit)
         stored = callers.linked_object(connection, permit)
-    return object_response(request.environ, settings.store().open(stored.key), oid, stored.size)
+    store = settings.store()
+    if isinstance(store, ServerStore):
+        return forwarding.response(request.environ, store, stored)
+    return object_response(request.environ, store.open(stored.key), oid, stored.size)

@@ -27,6 +27,7 @@ class Settings:
     ``forwarded``: the address that a request has in its environ is the public one (wsgi.py sees to that) and
     stands for ``url``. ``cors_origins``: see `cors`. ``metrics_token_file``: see `metrics`.
     ``limits``: of uploads. ``check_later``: has a received upload (its id, bytes) checked in the background;
+    ``believe_server``: whether an external server's word for a file is enough (`transfer.at_server`);
     ``checker_alive``: whether somebody is there to do it.
     """
 
@@ -41,4 +42,5 @@ class Settings:
     metrics_token_file: Path | None = None
     limits: Callable[[], Limits] = Limits
     check_later: Callable[[str, int], None] = _swept_up
+    believe_server: Callable[[], bool] = lambda: False
     checker_alive: Callable[[], bool] = lambda: True

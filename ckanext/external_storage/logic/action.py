@@ -10,7 +10,15 @@ import sqlalchemy as sa
 from ckan import model
 from flask import after_this_request, has_request_context
 
-from ckanext.external_storage import config, described_data, download_spec, errors, plain_upload, resources
+from ckanext.external_storage import (
+    config,
+    described_data,
+    download_spec,
+    errors,
+    plain_upload,
+    resources,
+    server_files,
+)
 from ckanext.external_storage.logic.quota_actions import external_storage_quota_show
 from ckanext.external_storage.transfer import links
 
@@ -129,6 +137,9 @@ def _settled(context: Any, package_id: str | None, data_dict: dict[str, Any]) ->
         # Before anything is said about files, and before a row is locked.
         tk.check_access("package_update", _copy(context), {"id": package_id})
         available = links.use(model.Session.connection(), package_id, claimed)
+        if missing := claimed - available.keys():
+            if server_files.find(context, package_id, given, missing):
+                available = links.use(model.Session.connection(), package_id, claimed)
     prefix = f"{config.namespace()}/{package_id}"
     settled, problems = resources.settle(given, rows, available, prefix, _now())
     if any(problems):

@@ -1,7 +1,8 @@
 """What an object store must offer. An adapter is one module here and one line in ``registry.STORES``.
 
 Every store is an `ObjectStore`. What else it can do it says by its type: an `AppendingStore` takes a file in
-pieces through us (tus), a `SigningStore` lets clients send and fetch by themselves (signed URLs, multipart).
+pieces through us (tus), a `SigningStore` lets clients send and fetch by themselves (signed URLs, multipart),
+a `ServerStore` is an LFS server that decides itself how that is done.
 Foreign exceptions end in the adapter: every method raises only `errors.StorageError`.
 """
 
@@ -15,6 +16,8 @@ from typing import IO, Protocol, runtime_checkable
 from ckanext.external_storage import errors
 
 _KEY = re.compile(r"objects/(_/|[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}\.)[0-9a-f-]{36}")
+#: How the keys of a `ServerStore` begin, and no others.
+SERVER_KEYS = "server/"
 
 
 class Readable(Protocol):
@@ -173,6 +176,27 @@ class SigningStore(ObjectStore, Protocol):
         ...
 
 
+@runtime_checkable
+class ServerStore(ObjectStore, Protocol):
+    """An LFS server of its own: keeps the bytes of each dataset apart, under names that it makes of the
+    dataset and the sha256, and tells itself how they are sent and fetched.
+
+    What it has may be anything until it was read and hashed, and can change while a client holds an action.
+    """
+
+    def key_of(self, package_id: str | None, oid: str | None, size: int, upload_id: str) -> str:
+        """What `key_for` is for other stores: it holds what the server must be asked with."""
+        ...
+
+    def upload_action(self, key: str) -> Signed | None:
+        """A PUT that brings the bytes; None if the server has some of that size. Raises StorageError."""
+        ...
+
+    def download_action(self, key: str, filename: str | None = None) -> Signed | None:
+        """A GET of the bytes, whatever they are; None if there are none. Raises StorageError."""
+        ...
+
+
 def key_for(oid: str | None, upload_id: str) -> str:
     """The key of an upload's bytes, also while their sha256 is not known yet.
 
@@ -197,3 +221,18 @@ def read_from(source: Readable, count: int, size: int, left: int) -> bytes:
         return source.read(count)
     except OSError as error:
         raise errors.WrongSize(size, size - left) from error
+
+
+def new_key(
+    store: ObjectStore | None, package_id: str | None, oid: str | None, size: int, upload_id: str
+) -> str:
+    """The key of a new upload's bytes, of the kind that *store* has."""
+    if isinstance(store, ServerStore):
+        return store.key_of(package_id, oid, size, upload_id)
+    return key_for(oid, upload_id)
+
+
+def own_key(key: str, oid: str) -> str | None:
+    """The key of a dataset's own copy of *oid* after an upload under *key*; None in stores that keep one copy
+    for all."""
+    return key.replace("/_.", f"/{oid}.") if key.startswith(SERVER_KEYS) else None

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from ckanext.external_storage import errors, model
-from ckanext.external_storage.storage.base import AppendingStore, ObjectStore, SigningStore, key_for
+from ckanext.external_storage.storage.base import AppendingStore, ObjectStore, SigningStore, new_key
 from ckanext.external_storage.transfer.uploads import LIFETIME, Upload, end_lost, from_row
 
 #: Up to here (bytes) a file is hashed first and then sent in one request, which the store checks.
@@ -83,7 +83,7 @@ def begin(
         return found, False
     check_room(connection, user_id, limits)
     upload_id = str(uuid.uuid4())
-    key = key_for(oid, upload_id)
+    key = new_key(store, package_id, oid, size, upload_id)
     transfer = _transfer(store, size, oid)
     row = {
         "id": upload_id,

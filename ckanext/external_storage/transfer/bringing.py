@@ -38,8 +38,9 @@ def bring(
     Safe to repeat, and safe to run twice at once. The caller has no transaction open. Raises as
     `receiving.receive` does: ChecksumMismatch, say, if the file is not what was measured any more.
     """
+    wanted = {oid: size}
     with engine.begin() as connection:
         here = links.linked(connection, package_id, [oid])
-        opened = {} if here else uploads.open_uploads(connection, user_id, package_id, {oid: size}, now)
+        opened = {} if here else uploads.open_uploads(connection, user_id, package_id, wanted, now, store)
     for upload in opened.values():
         receiving.receive(engine, store, upload, stream, now)

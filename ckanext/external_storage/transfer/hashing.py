@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from ckanext.external_storage import errors, model
 from ckanext.external_storage.storage.base import AppendingStore, ObjectStore
 from ckanext.external_storage.transfer import receiving, standing, uploads
+from ckanext.external_storage.transfer.settling import settled
 from ckanext.external_storage.transfer.uploads import Upload
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,16 @@ def waiting(connection: sa.Connection) -> list[tuple[str, int]]:
         .order_by(table.c.created)
     )
     return [(row.id, row.declared_size) for row in rows]
+
+
+def must_wait(engine: sa.Engine, upload_id: str) -> bool:
+    """Is the upload received, and can somebody still write its bytes?"""
+    table = model.upload
+    with engine.connect() as connection:
+        found = sa.select(table.c.id).where(
+            table.c.id == upload_id, table.c.state == "received", sa.not_(settled())
+        )
+        return connection.execute(found).first() is not None
 
 
 class _Unfit(Exception):
@@ -129,7 +140,7 @@ def _lease(engine: sa.Engine, upload_id: str) -> Upload | None:
         row = connection.execute(
             table.update()
             .values(lease_until=sa.func.now() + LEASE, attempts=table.c.attempts + 1, hashed=0)
-            .where(table.c.id == upload_id, table.c.state == "received", _free())
+            .where(table.c.id == upload_id, table.c.state == "received", _free(), settled())
             .returning(*table.c)
         ).first()
         if row is None:

@@ -21,11 +21,16 @@ _resource = sa.table("resource", sa.column("package_id"), sa.column("state"), sa
 
 @dataclass(frozen=True)
 class StoredObject:
-    """Bytes that are there and were hashed. ``size`` is in bytes."""
+    """Bytes that are there and were hashed, unless ``verified`` is false. ``size`` is in bytes."""
 
     oid: str
     size: int
     key: str
+    verified: bool = True
+
+
+_SIZE = sa.func.coalesce(model.link.c.unverified_size, model.object.c.size).label("size")
+_KEY = sa.func.coalesce(model.link.c.own_key, model.object.c.key).label("key")
 
 
 def of_resources() -> sa.Select[Any]:
@@ -40,11 +45,11 @@ def of_resources() -> sa.Select[Any]:
 def linked(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> dict[str, StoredObject]:
     """Those of *oids* that the dataset has brought itself; what other datasets have is never told."""
     rows = connection.execute(
-        sa.select(model.object)
+        sa.select(model.object.c.oid, _SIZE, _KEY, model.link.c.unverified_size.is_(None).label("verified"))
         .join(model.link, model.link.c.oid == model.object.c.oid)
         .where(model.link.c.package_id == package_id, model.link.c.oid.in_(list(oids)))
     )
-    return {row.oid: StoredObject(row.oid, row.size, row.key) for row in rows}
+    return {row.oid: StoredObject(row.oid, row.size, row.key, row.verified) for row in rows}
 
 
 def use(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> dict[str, int]:
@@ -60,7 +65,7 @@ def use(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> dict
             model.link.c.oid.in_(list(oids)),
             model.object.c.oid == model.link.c.oid,
         )
-        .returning(model.link.c.oid, model.object.c.size)
+        .returning(model.link.c.oid, _SIZE)
     )
     return {row.oid: row.size for row in rows}
 
@@ -88,13 +93,14 @@ def note_in_use(connection: sa.Connection, package_id: str) -> None:
     )
 
 
-def link(connection: sa.Connection, oid: str, package_id: str, upload_id: str) -> None:
+def link(
+    connection: sa.Connection, oid: str, package_id: str, upload_id: str, own_key: str | None = None
+) -> None:
     """The dataset has brought the object by this upload. Only `receiving.verify` and saves of files that came
-    before their dataset call it."""
-    new = insert(model.link).values(oid=oid, package_id=package_id, upload_id=upload_id)
-    connection.execute(
-        new.on_conflict_do_update(index_elements=["oid", "package_id"], set_={"used_at": sa.func.now()})
-    )
+    before their dataset call it. *own_key*: the dataset's own copy, where the store keeps one for each."""
+    new = insert(model.link).values(oid=oid, package_id=package_id, upload_id=upload_id, own_key=own_key)
+    found = {"used_at": sa.func.now(), "own_key": own_key, "unverified_size": None}
+    connection.execute(new.on_conflict_do_update(index_elements=["oid", "package_id"], set_=found))
 
 
 def forget_dataset(connection: sa.Connection, package_id: str, now: datetime) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from ckanext.external_storage import errors, model
-from ckanext.external_storage.storage.base import ObjectStore, Readable
+from ckanext.external_storage.storage.base import ObjectStore, Readable, own_key
 from ckanext.external_storage.transfer import quota, standing, uploads
 from ckanext.external_storage.transfer.dead_keys import bury
 from ckanext.external_storage.transfer.links import link
@@ -62,22 +62,26 @@ def verify(connection: sa.Connection, upload: Upload, oid: str, now: datetime) -
         if reason:
             uploads.reject(connection, upload.id, reason, now)
             return None
+    copy = own_key(upload.key, oid)
+    found = {"size": upload.size, "key": copy or upload.key, "hashed": True}
     # Someone else's copy is as good as ours; ours goes. FOR SHARE keeps it until our link stands. It may
     # just be collected as garbage: once that has happened, the next turn puts ours in its place.
     kept = None
     while kept is None:
         connection.execute(
             insert(model.object)
-            .values(oid=oid, size=upload.size, key=upload.key)
-            .on_conflict_do_nothing(index_elements=["oid"])
+            .values(oid=oid, **found)
+            .on_conflict_do_update(index_elements=["oid"], set_=found, where=sa.not_(model.object.c.hashed))
         )
         kept = connection.execute(
             sa.select(model.object.c.key).where(model.object.c.oid == oid).with_for_update(read=True)
         ).scalar_one_or_none()
-    if kept != upload.key:
+    if copy:  # under its own name, whoever else has the same bytes
+        kept = upload.key
+    elif kept != upload.key:
         bury(connection, [upload.key], now)
     if row.package_id is not None:
-        link(connection, oid, row.package_id, upload.id)
+        link(connection, oid, row.package_id, upload.id, copy)
     connection.execute(
         table.update()
         .values(state="verified", oid=oid)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from ckanext.external_storage import errors, model
-from ckanext.external_storage.storage.base import key_for
+from ckanext.external_storage.storage.base import ObjectStore, new_key
 from ckanext.external_storage.transfer import quota, standing
 from ckanext.external_storage.transfer.dead_keys import bury
 
@@ -60,11 +60,13 @@ def open_uploads(
     wanted: Mapping[str, int],
     now: datetime,
     transfer: Callable[[int], str] = lambda size: "stream",
+    store: ObjectStore | None = None,
 ) -> dict[str, Upload]:
     """An open upload for each oid → size (bytes) in *wanted*: the one of an earlier call, or a new one.
 
     ``transfer``: how an object of this size (bytes) shall come. One that arrives in parts at the store stays
-    so: whoever began it must finish it or end it.
+    so: whoever began it must finish it or end it. ``store``: where the bytes go, if a `ServerStore`, which
+    has keys of its own kind.
 
     Raises QuotaExceeded; the caller's transaction must not be committed then.
     """
@@ -82,7 +84,7 @@ def open_uploads(
                 "user_id": user_id,
                 "declared_oid": oid,
                 "declared_size": size,
-                "key": key_for(oid, upload_id),
+                "key": new_key(store, package_id, oid, size, upload_id),
                 "transfer": transfer(size),
                 "state": "open",
                 "expires_at": now + LIFETIME,

@@ -52,6 +52,8 @@ sys.stdin.read()
 @dataclass(frozen=True)
 class Giftless:
     url: str
+    #: Where it keeps its files.
+    files: Path
 
     def batch(self, repository: str, token: str, operation: str, *pointers: Any) -> requests.Response:
         """repository: ``<namespace>/<dataset id>``."""
@@ -72,13 +74,15 @@ def actions(response: requests.Response) -> dict[str, Any]:
 
 
 @contextmanager
-def running(public_key: Path, directory: Path) -> Iterator[Giftless]:
+def running(public_key: Path, directory: Path, action_lifetime: int = 60) -> Iterator[Giftless]:
+    """action_lifetime: what it says of its actions, in seconds."""
     configuration = documents.filled_in(
         documents.example("authz_service_giftless", "giftless.yaml"),
         {
             "/etc/giftless/giftless.pub.pem": str(public_key),
             "a-long-random-secret-of-its-own": secrets.token_hex(),
             "/var/lib/giftless": str(directory / "files"),
+            "action_lifetime: 60": f"action_lifetime: {action_lifetime}",
         },
     )
     log = directory / "giftless.log"
@@ -97,7 +101,7 @@ def running(public_key: Path, directory: Path) -> Iterator[Giftless]:
     port = process.stdout.readline().strip()
     assert port, log.read_text()[-3000:]
     try:
-        yield Giftless(f"http://127.0.0.1:{port}")
+        yield Giftless(f"http://127.0.0.1:{port}", directory / "files")
     finally:
         process.stdin.close()
         process.wait(timeout=30)

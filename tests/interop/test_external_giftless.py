@@ -1,0 +1,274 @@
+"""A site whose files are in a real giftless: ``storage_service_url``."""
+
+from __future__ import annotations
+
+import io
+import socket
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import sqlalchemy as sa
+from ckan import model
+from ckan.exceptions import CkanConfigurationException
+from ckan.lib import search
+
+from ckanext.authz_service import giftless, keys
+from ckanext.external_storage import config, ini, jobs
+from ckanext.external_storage.model import upload as uploads
+from ckanext.external_storage.transfer import hashing
+from tests.giftless_server import Giftless, running
+from tests.portal import Portal, editor_and_dataset, oid_of, path, pointer
+
+pytestmark = pytest.mark.usefixtures("with_plugins", "with_giftless")
+
+
+@pytest.fixture(scope="module")
+def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("keys")
+    keys.generate(directory, "ES256")
+    keys.generate(directory, giftless.ALGORITHM, giftless.ROLE)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def server(keys_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Giftless]:
+    public_key = keys.public_path(keys_dir, giftless.ROLE)
+    with running(public_key, tmp_path_factory.mktemp("giftless"), action_lifetime=1) as found:
+        yield found
+
+
+@pytest.fixture
+def with_giftless(server: Giftless, keys_dir: Path, ckan_config, monkeypatch) -> None:
+    monkeypatch.setitem(ckan_config, "ckanext.authz_service.keys_dir", str(keys_dir))
+    monkeypatch.setitem(ckan_config, "ckanext.external_storage.storage_service_url", f"{server.url}/")
+
+
+@pytest.fixture
+def portal(app) -> Portal:
+    return Portal(app)
+
+
+@pytest.fixture
+def data() -> bytes:
+    return f"id,value\n1,{uuid.uuid4()}\n".encode()
+
+
+def send(
+    portal: Portal, user: dict[str, Any], dataset: dict[str, Any], data: bytes, status: int = 200
+) -> Any:
+    """The file with the save itself, as ckanapi and the form without JavaScript send it."""
+    response = portal.client.post(
+        "/api/3/action/resource_create",
+        data={"package_id": dataset["id"], "upload": (io.BytesIO(data), "data.csv")},
+        headers={"Authorization": user["token"]},
+        status=status,
+    )
+    return response.json["result" if status == 200 else "error"]
+
+
+def lay(server: Giftless, dataset: dict[str, Any], data: bytes, oid: str | None = None) -> None:
+    """Bring bytes into giftless behind CKAN's back, as a client with a token for giftless does."""
+    place = server.files / "ckan" / dataset["id"] / (oid or oid_of(data))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(data)
+
+
+def save(
+    portal: Portal, user: dict[str, Any], dataset: dict[str, Any], data: bytes, status: int = 200
+) -> Any:
+    given = {"url": "data.csv", "url_type": "upload", "sha256": oid_of(data), "size": len(data)}
+    return portal.action("resource_create", user, status, package_id=dataset["id"], **given)
+
+
+def check(dataset: dict[str, Any]) -> str:
+    """What the background job makes of the dataset's upload, once nobody can write it any more."""
+    with config.engine().connect() as connection:
+        rows = connection.execute(uploads.select().where(uploads.c.package_id == dataset["id"])).all()
+    state = "received"
+    while state == "received":
+        state = jobs.check_upload(rows[-1].id) or ""
+    return state
+
+
+def bytes_of(portal: Portal, resource: dict[str, Any], user: dict[str, Any] | None = None) -> bytes:
+    found = portal.get(resource["url"], user, follow_redirects=False)
+    assert found.status_code == 302
+    assert "no-store" in found.headers["Cache-Control"]
+    return requests.get(found.headers["Location"], timeout=30).content
+
+
+def test_a_file_that_comes_with_the_save(portal: Portal, server: Giftless, data: bytes):
+    editor, dataset = editor_and_dataset()
+    resource = send(portal, editor, dataset, data)
+    assert (resource["sha256"], resource["size"]) == (oid_of(data), len(data))
+    assert (server.files / "ckan" / dataset["id"] / oid_of(data)).read_bytes() == data
+    assert bytes_of(portal, resource) == data
+    head = portal.client.head(path(resource["url"]))
+    assert (head.status_code, head.content_length, head.get_etag()[0]) == (200, len(data), oid_of(data))
+
+
+def test_the_same_file_in_two_datasets_is_there_twice(portal: Portal, server: Giftless, data: bytes):
+    for _ in range(2):
+        editor, dataset = editor_and_dataset()
+        assert bytes_of(portal, send(portal, editor, dataset, data)) == data
+        assert (server.files / "ckan" / dataset["id"] / oid_of(data)).exists()
+
+
+def test_a_download_has_the_file_s_name(portal: Portal, data: bytes):
+    editor, dataset = editor_and_dataset()
+    resource = send(portal, editor, dataset, data)
+    resource = portal.action("resource_patch", editor, id=resource["id"], url="Été 2026.csv")
+    found = portal.get(resource["url"], follow_redirects=False)
+    answer = requests.get(found.headers["Location"], timeout=30)
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="Ete_2026.csv"'
+
+
+def test_a_private_file_is_for_those_who_may_see_it(portal: Portal, data: bytes):
+    editor, dataset = editor_and_dataset(private=True)
+    resource = send(portal, editor, dataset, data)
+    portal.get(resource["url"], status=404)
+    assert bytes_of(portal, resource, editor) == data
+
+
+def test_git_lfs_is_sent_on_and_the_file_checked(portal: Portal, server: Giftless, data: bytes):
+    editor, dataset = editor_and_dataset()
+    token = portal.write_token(editor, dataset)
+    (answer,) = portal.batch(dataset, token, "upload", pointer(data))
+    upload, verify = answer["actions"]["upload"], answer["actions"]["verify"]
+    assert upload["href"].startswith(server.url)
+    assert not verify["href"].startswith(server.url)
+    portal.verify(verify, data, status=409)
+    requests.put(upload["href"], data=data, headers=upload["header"], timeout=30).raise_for_status()
+    portal.verify(verify, data, status=202)
+    assert "being checked" in str(save(portal, editor, dataset, data, status=409))
+    assert check(dataset) == "verified"
+    portal.verify(verify, data)
+    assert bytes_of(portal, save(portal, editor, dataset, data)) == data
+
+    (answer,) = portal.batch(dataset, token, "download", pointer(data))
+    download = answer["actions"]["download"]
+    assert download["href"].startswith(server.url)
+    assert requests.get(download["href"], headers=download["header"], timeout=30).content == data
+    (answer,) = portal.batch(dataset, token, "upload", pointer(data))
+    assert "actions" not in answer
+
+
+def test_it_is_not_checked_while_somebody_can_still_write(portal: Portal, data: bytes, monkeypatch):
+    editor, dataset = editor_and_dataset()
+    (answer,) = portal.batch(dataset, portal.write_token(editor, dataset), "upload", pointer(data))
+    upload = answer["actions"]["upload"]
+    requests.put(upload["href"], data=data, headers=upload["header"], timeout=30).raise_for_status()
+    portal.verify(answer["actions"]["verify"], data, status=202)
+    later = uploads.update().values(signed_until=sa.func.now() + timedelta(hours=1))
+    with config.engine().begin() as connection:
+        connection.execute(later.where(uploads.c.package_id == dataset["id"]))
+        id = connection.execute(
+            sa.select(uploads.c.id).where(uploads.c.package_id == dataset["id"])
+        ).scalar_one()
+    monkeypatch.setattr(jobs, "_NAP", 0)
+    assert jobs.check_upload(id) == "received"
+    assert hashing.check(config.engine(), config.store(), id) == "received"
+
+
+def test_wrong_bytes_that_giftless_has_taken_are_rejected(portal: Portal, server: Giftless, data: bytes):
+    editor, dataset = editor_and_dataset()
+    lay(server, dataset, b"x" + data[1:], oid_of(data))
+    assert "being checked" in str(save(portal, editor, dataset, data, status=409))
+    assert check(dataset) == "rejected"
+    assert "sha256" in str(save(portal, editor, dataset, data, status=409))
+    assert "other bytes" in str(send(portal, editor, dataset, data, status=409))
+
+
+def test_a_client_that_talks_to_giftless_itself_saves_again(portal: Portal, server: Giftless, data: bytes):
+    editor, dataset = editor_and_dataset()
+    assert "no uploaded file" in str(save(portal, editor, dataset, data, status=409))
+    lay(server, dataset, data)
+    assert "being checked" in str(save(portal, editor, dataset, data, status=409))
+    assert check(dataset) == "verified"
+    assert bytes_of(portal, save(portal, editor, dataset, data)) == data
+
+
+@pytest.mark.ckan_config("ckanext.external_storage.verify_external", False)
+def test_unverified_files_can_be_used_at_once(portal: Portal, server: Giftless, data: bytes):
+    editor, dataset = editor_and_dataset()
+    lay(server, dataset, data)
+    resource = save(portal, editor, dataset, data)
+    assert bytes_of(portal, resource) == data
+    page = portal.get(f"/dataset/{dataset['name']}/resource/{resource['id']}").text
+    assert "not verified" in page
+    # Nobody else gets it for knowing its sha256, nor is held up by it.
+    other, elsewhere = editor_and_dataset()
+    lay(server, elsewhere, b"x" + data[1:], oid_of(data))
+    wrong = save(portal, other, elsewhere, data)
+    assert bytes_of(portal, wrong, other) == b"x" + data[1:]
+    third, last = editor_and_dataset()
+    right = send(portal, third, last, data)
+    assert bytes_of(portal, right) == data
+    assert "not verified" not in portal.get(f"/dataset/{last['name']}/resource/{right['id']}").text
+
+
+def test_files_of_before_there_were_records(portal: Portal, server: Giftless, data: bytes):
+    editor, dataset = editor_and_dataset()
+    lay(server, dataset, data)
+    extras = {"sha256": oid_of(data), "lfs_prefix": f"ckan/{dataset['id']}"}
+    row = model.Resource(
+        package_id=dataset["id"], url="data.csv", url_type="upload", size=len(data), extras=extras, position=0
+    )
+    model.Session.add(row)
+    model.repo.commit()
+    id = row.id
+    search.rebuild(dataset["id"])
+    resource = portal.action("resource_show", id=id)
+    assert bytes_of(portal, resource) == data
+    assert portal.action("resource_patch", editor, id=id, description="still editable")["sha256"] == oid_of(
+        data
+    )
+
+
+def test_a_server_that_is_down(portal: Portal, data: bytes, ckan_config, monkeypatch):
+    editor, dataset = editor_and_dataset()
+    resource = send(portal, editor, dataset, data)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        away = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    monkeypatch.setitem(ckan_config, "ckanext.external_storage.storage_service_url", away)
+    for page in ("", f"/resource/{resource['id']}"):
+        assert portal.get(f"/dataset/{dataset['name']}{page}").status_code == 200
+    for _ in range(3):
+        portal.get(resource["url"], status=503)
+    assert "cannot be reached" in str(send(portal, editor, dataset, data + b"2", status=409))
+    (answer,) = portal.batch(dataset, portal.write_token(editor, dataset), "upload", pointer(data + b"3"))
+    assert answer["error"]["code"] == 503
+
+
+def test_uploads_in_pieces_are_not_for_it(portal: Portal):
+    editor, dataset = editor_and_dataset()
+    response = portal.client.post(
+        f"/lfs/ckan/{dataset['name']}.git/uploads",
+        json={"size": 5, "filename": "a.csv", "fingerprint": "x"},
+        headers={"Authorization": f"Bearer {portal.write_token(editor, dataset)}"},
+    )
+    assert response.status_code == 501
+
+
+@pytest.mark.parametrize("prefix", ["ckanext.blob_storage", "ckanext.external_storage"])
+def test_the_older_documentation_s_options(prefix: str, tmp_path: Path):
+    (tmp_path / "ckan.ini").write_text(
+        "[app:main]\nckan.site_url = http://localhost\nsqlalchemy.url = postgresql://localhost/none\n"
+        f"{prefix}.storage_service_url = https://lfs.example.org/\n{prefix}.storage_namespace = my-portal\n"
+    )
+    options = ini.read(tmp_path / "ckan.ini", {})
+    assert options["ckanext.external_storage.storage_service_url"] == "https://lfs.example.org/"
+    assert options["ckanext.external_storage.storage_namespace"] == "my-portal"
+
+
+@pytest.mark.parametrize("url", ["lfs.example.org", "ftp://lfs.example.org", "https://u:p@lfs.example.org"])
+def test_an_address_that_is_none_is_refused_at_start(url: str, ckan_config, monkeypatch):
+    monkeypatch.setitem(ckan_config, "ckanext.external_storage.storage_service_url", url)
+    with pytest.raises(CkanConfigurationException, match="storage_service_url"):
+        config.check_storage_service_url()
