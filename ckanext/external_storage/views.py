@@ -20,7 +20,7 @@ View = Callable[..., Any]
 
 #: Its one rule so far is to be told the application that it is for.
 blueprint = Blueprint("external_storage", __name__)
-_registered_with: list[Flask] = []
+_registered_with: list[Any] = []
 
 
 def _remember(state: BlueprintSetupState) -> None:
