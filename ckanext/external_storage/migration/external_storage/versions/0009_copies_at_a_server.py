@@ -1,7 +1,7 @@
 """Copies of objects that an external LFS server keeps for each dataset.
 
 Revision ID: external_storage_0009
-Revises: external_storage_0002
+Revises: external_storage_0004
 Create Date: 2026-11-21
 """
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "external_storage_0009"
-down_revision = "external_storage_0002"
+down_revision = "external_storage_0004"
 branch_labels = None
 depends_on = None
 
