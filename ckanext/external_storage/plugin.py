@@ -12,7 +12,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from ckanext.authz_service import verifying
 from ckanext.authz_service.interfaces import IAuthorizationBindings
-from ckanext.external_storage import NAMES, bindings, config, views
+from ckanext.external_storage import NAMES, bindings, config, new_datasets, views
 from ckanext.external_storage.lfs.app import LfsApplication
 from ckanext.external_storage.lfs.settings import Settings
 from ckanext.external_storage.transfer import quota
@@ -22,6 +22,7 @@ from ckanext.external_storage.transfer import quota
 @tk.blanket.auth_functions
 @tk.blanket.cli
 @tk.blanket.config_declarations
+@tk.blanket.helpers
 class ExternalStoragePlugin(plugins.SingletonPlugin):
     plugins.implements(plugins.IConfigurer)
     plugins.implements(plugins.IConfigurable)
@@ -38,6 +39,8 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
             raise CkanConfigurationException(
                 f"ckan.plugins has {' and '.join(NAMES)}, two names of the same plugin. Remove {NAMES[1]}."
             )
+        tk.add_template_directory(config, "templates")
+        new_datasets.start()
 
     def configure(self, _config: Any) -> None:
         config.quota(), config.gc_grace()  # a wrong value is refused now, not when somebody uploads
