@@ -117,9 +117,7 @@ class BytesMissing(StorageError):
     status = 409
 
     def __init__(self, declared: int, received: int):
-        super().__init__(
-            f"{declared} bytes were declared, {received} have arrived. Send the rest, then complete."
-        )
+        super().__init__(f"{declared} bytes were declared, {received} have arrived. Send the rest, then complete.")
         self.declared = declared
         self.received = received
 
@@ -209,9 +207,7 @@ class StoreFull(StorageError):
     status = 507
 
     def __init__(self) -> None:
-        super().__init__(
-            "The file store is full, and the file is not complete. Tell the site's administrator."
-        )
+        super().__init__("The file store is full, and the file is not complete. Tell the site's administrator.")
 
 
 class QuotaExceeded(StorageError):

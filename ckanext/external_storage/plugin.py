@@ -12,7 +12,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from ckanext.authz_service import verifying
 from ckanext.authz_service.interfaces import IAuthorizationBindings
-from ckanext.external_storage import NAMES, bindings, config, new_datasets, views
+from ckanext.external_storage import NAMES, bindings, config, form_spool, new_datasets, views
 from ckanext.external_storage.lfs.app import LfsApplication
 from ckanext.external_storage.lfs.settings import Settings
 from ckanext.external_storage.transfer import quota
@@ -54,12 +54,13 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
 
     def make_middleware(self, app: Any, config: Any) -> Any:
         views.serve_downloads(views.application())
+        form_spool.read_first(views.application())
         mounts = {"/lfs": _lfs_application()}
         if isinstance(app, Flask):
-            app.wsgi_app = DispatcherMiddleware(app.wsgi_app, mounts)
+            app.wsgi_app = DispatcherMiddleware(form_spool.RefusingWithoutRoom(app.wsgi_app), mounts)
             return app
         # Another plugin has put something of its own around Flask: then so do we.
-        return DispatcherMiddleware(app, mounts)
+        return DispatcherMiddleware(form_spool.RefusingWithoutRoom(app), mounts)
 
 
 def _lfs_application() -> LfsApplication:

@@ -228,7 +228,7 @@ class TestADatasetThatIsBeingCreated:
             }
             assert oid_of(portal.get(file["url"]).data) == file["sha256"]
         assert links(oid_of(data)) == {dataset["id"]}
-        first = portal.action("dataset_revision_list", editor, id=dataset["id"])["revisions"]
+        first = portal.action("dataset_revision_list", editor, id=dataset["id"])
         old = portal.action("package_show", editor, id=dataset["id"], revision_ref="r1")
         assert len(first) == 1
         assert [r.get("sha256") for r in old["resources"][:3]] == [file["sha256"] for file in files]
