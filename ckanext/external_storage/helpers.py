@@ -8,13 +8,14 @@ from typing import Any
 import ckantoolkit as tk
 from ckan import model
 
-from ckanext.external_storage import config, resources
+from ckanext.external_storage import config, plain_upload, resources
 from ckanext.external_storage.transfer import links
 
 __all__ = [
     "blob_storage_server_url",
     "blob_storage_storage_namespace",
     "external_storage_file",
+    "external_storage_form_limit",
     "extstorage_server_url",
     "extstorage_storage_namespace",
 ]
@@ -36,6 +37,11 @@ def external_storage_file(resource: Mapping[str, Any]) -> dict[str, Any] | None:
         stored = links.linked(model.Session.connection(), resource["package_id"], [oid]).get(oid)
         verified = bool(stored and stored.verified)
     return {"sha256": oid, "size": int(resource.get("size") or 0), "url": url, "verified": verified}
+
+
+def external_storage_form_limit() -> int | None:
+    """Bytes that a file sent with a form may have; None for any size."""
+    return plain_upload.limit()
 
 
 def server_url() -> str:

@@ -1,12 +1,13 @@
 """Files that arrive with the save itself: ``upload=`` of the API and of the form without JavaScript.
 
 CKAN's own uploader would write them while the dataset's row is locked. Here the file goes to the store first,
-on connections of its own, and the save then refers to it like to any other stored file. If the save fails
+on connections of its own, and the save then names its upload like that of any other file. If the save fails
 afterwards, nothing refers to the bytes and they are collected as garbage.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -56,28 +57,40 @@ def replace_files(data: Any, take: Callable[[FileStorage], Fields]) -> Any:
     return replaced
 
 
-def store(context: Any, package_id: str, file: FileStorage) -> Fields:
-    """Bring one file into the dataset. The caller has checked that the user may change it.
+def limit() -> int | None:
+    """Bytes that a file which comes with a save may have; None for any size."""
+    megabytes = tk.config["ckan.max_resource_size"]
+    return megabytes << 20 if megabytes else None
 
-    Raises ValidationError if the file is too large or the store does not take it.
+
+def store(context: Any, package_id: str | None, file: FileStorage, owner_org: str | None = None) -> Fields:
+    """Bring one file into the dataset, or for one that is about to be created in *owner_org*.
+
+    The caller has checked that the user may do so. Raises ValidationError if the file is too large or the
+    store does not take it.
     """
     if not file:  # a form sends its file field without a name when nothing was chosen
         return {}
-    oid, size = bringing.measure(file.stream)
-    limit = tk.config["ckan.max_resource_size"]
-    if limit and size > limit << 20:
-        message = f"The file is larger than {limit} MB, the most a form may carry (ckan.max_resource_size)."
+    size = file.stream.seek(0, os.SEEK_END)
+    most = limit()
+    if most is not None and size > most:
+        message = (
+            f"The file is larger than {most >> 20} MB, the most a form may carry (ckan.max_resource_size)."
+        )
         raise tk.ValidationError({"upload": [message]})
     user = model.User.get(context.get("user"))
     user_id, now = user.id if user else "", datetime.now(timezone.utc)
+    name = (file.filename or "").replace("\\", "/").rsplit("/")[-1]
     model.Session.rollback()  # it is empty (`require_clean_session`) and must not stay open meanwhile
     try:
-        store = config.store()
-        bringing.bring(config.engine(), store, user_id, package_id, file.stream, oid, size, now)
+        engine, store = config.engine(), config.store()
+        id = bringing.take(engine, store, user_id, package_id, owner_org, name, file.stream, now)
+    except errors.UploadNotFound as error:
+        message = tk._("The dataset was deleted while the file was being stored. Nothing was stored.")
+        raise tk.ValidationError({"upload": [message]}) from error
     except errors.StorageError as error:
         raise tk.ValidationError({"upload": [str(error)]}) from error
-    name = (file.filename or "").replace("\\", "/").rsplit("/")[-1]
-    return {"url": name, "url_type": "upload", "sha256": oid}
+    return {"url": name, "url_type": "upload", "upload_id": id}
 
 
 def require_clean_session(context: Any) -> None:
@@ -90,7 +103,7 @@ def require_clean_session(context: Any) -> None:
             {
                 "upload": [
                     "A file cannot be stored in the middle of a transaction. Upload it to the dataset first"
-                    " and save the resource with its sha256."
+                    " and save the resource with the upload's id."
                 ]
             }
         )

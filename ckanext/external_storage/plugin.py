@@ -13,7 +13,16 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from ckanext.authz_service import verifying
 from ckanext.authz_service.interfaces import IAuthorizationBindings
-from ckanext.external_storage import NAMES, bindings, checks, config, jobs, views
+from ckanext.external_storage import (
+    NAMES,
+    bindings,
+    checks,
+    config,
+    form_spool,
+    jobs,
+    new_datasets,
+    views,
+)
 from ckanext.external_storage.lfs.app import LfsApplication
 from ckanext.external_storage.lfs.settings import Settings
 from ckanext.external_storage.transfer import quota
@@ -44,6 +53,7 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
                 f"ckan.plugins has {' and '.join(NAMES)}, two names of the same plugin. Remove {NAMES[1]}."
             )
         tk.add_template_directory(config, "templates")
+        new_datasets.start()
 
     def configure(self, _config: Any) -> None:
         try:  # a wrong value is refused now, not when somebody uploads
@@ -65,12 +75,13 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
         views.serve_downloads(views.application())
         for problem in checks.at_start():
             log.warning("%s (ckan external-storage check says more)", problem)
+        form_spool.read_first(views.application())
         mounts = {"/lfs": _lfs_application()}
         if isinstance(app, Flask):
-            app.wsgi_app = DispatcherMiddleware(app.wsgi_app, mounts)
+            app.wsgi_app = DispatcherMiddleware(form_spool.RefusingWithoutRoom(app.wsgi_app), mounts)
             return app
         # Another plugin has put something of its own around Flask: then so do we.
-        return DispatcherMiddleware(app, mounts)
+        return DispatcherMiddleware(form_spool.RefusingWithoutRoom(app), mounts)
 
 
 def _lfs_application() -> LfsApplication:

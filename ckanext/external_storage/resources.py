@@ -11,7 +11,7 @@ import mimetypes
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 _OID = re.compile(r"[0-9a-f]{64}")
 
@@ -29,6 +29,74 @@ def filename(resource: Mapping[str, Any]) -> str:
     return str(resource.get("url") or "").rsplit("/")[-1]
 
 
+class Upload(Protocol):
+    """How far an upload is; sizes in bytes, ``hashed``: how much of it is checked."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def oid(self) -> str | None: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def hashed(self) -> int: ...
+    @property
+    def filename(self) -> str | None: ...
+    @property
+    def reason(self) -> str | None: ...
+
+
+def named_uploads(resources: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """What *resources* give as ids of uploads: anything, since a client says so."""
+    return [resource["upload_id"] for resource in resources if resource.get("upload_id")]
+
+
+def with_uploads(
+    resources: Iterable[Mapping[str, Any]], uploads: Mapping[str, Upload]
+) -> tuple[list[Mapping[str, Any]], list[dict[str, list[str]]]]:
+    """Resources without ``upload_id``: with the file that it stood for instead, and an error dict for each.
+
+    ``uploads``: those that the caller may use here, by id. A file that the caller has just brought wins over
+    the one that the resource had, and over ``clear_upload``.
+    """
+    found: list[Mapping[str, Any]] = []
+    problems: list[dict[str, list[str]]] = []
+    for resource in resources:
+        problem: dict[str, list[str]] = {}
+        given = resource.get("upload_id")
+        resource = _without(resource, "upload_id")
+        if given:
+            upload = uploads.get(given) if isinstance(given, str) else None
+            problem = _not_usable(upload)
+            if upload and not problem:
+                name = upload.filename or filename(resource)
+                file = {"url": name, "url_type": "upload", "sha256": upload.oid}
+                resource = {**_without(resource, "clear_upload"), **file}
+        found.append(resource)
+        problems.append(problem)
+    return found, problems
+
+
+def _not_usable(upload: Upload | None) -> dict[str, list[str]]:
+    if upload is None:
+        message = "This dataset has no such upload of yours. Upload the file to it, then save the resource."
+    elif upload.state == "verified":
+        return {}
+    elif upload.state == "received":
+        percent = 100 * upload.hashed // upload.size if upload.size else 0
+        message = (
+            f"The file has arrived and is being checked; {percent} % is done. Save again when it is finished."
+        )
+        return {"upload_id": [message], "upload_progress": [str(percent)]}
+    elif upload.state == "rejected":
+        message = f"The file was refused: {upload.reason} Upload it again."
+    elif upload.state == "open":
+        message = "The file has not arrived completely. Finish its upload, then save the resource."
+    else:
+        message = "The upload has ended before the file was complete. Upload the file again."
+    return {"upload_id": [message]}
+
+
 def claimed_oids(resources: Iterable[Mapping[str, Any]], rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """What *resources* want to refer to and do not refer to yet; *rows* as for `settle`."""
     return {
@@ -44,7 +112,7 @@ def settle(
     resources: Iterable[Mapping[str, Any]],
     rows: Mapping[str, Mapping[str, Any]],
     available: Mapping[str, int],
-    lfs_prefix: str,
+    lfs_prefix: str | None,
     now: datetime,
 ) -> tuple[list[Mapping[str, Any]], list[dict[str, list[str]]]]:
     """Resources as they may be saved, and an error dict for each (``{}`` where there is none).
@@ -52,6 +120,7 @@ def settle(
     ``rows``: resource id → the resource as this dataset has it in the database; a value is "unchanged"
     only against that, since CKAN lets another dataset adopt the id of a deleted resource.
     ``available``: oid → size in bytes of the objects linked to this dataset among `claimed_oids`.
+    ``lfs_prefix``: None for a dataset that has no id yet (`new_datasets` writes it then).
     What needs no change comes back as the same dict, so that CKAN still sees it as unchanged.
     """
     settled: list[Mapping[str, Any]] = []
@@ -59,24 +128,29 @@ def settle(
     for resource in resources:
         problem: dict[str, list[str]] = {}
         row = rows.get(str(resource.get("id"))) or {}
-        if resource.get("clear_upload") and stored_oid(row):  # the form's way to let go of a file
-            resource = {**_without(resource, "clear_upload", "size"), "url_type": ""}
+        names_new = resource.get("sha256") and not _unchanged(resource, rows)
+        if resource.get("clear_upload") and row.get("url_type") == "upload" and not names_new:
+            # The form's way to let go of a file. Core does not hear of it: it would delete a file of its own.
+            resource = {**_without(resource, "clear_upload"), "url_type": ""}
         if resource.get("url_type") != "upload":
             resource = _without(resource, "sha256", "lfs_prefix")
+            if stored_oid(row) and resource.get("size") in (None, "", row.get("size")):
+                resource = {**resource, "size": ""}  # which core saves as none; without the key it keeps it
         elif not resource.get("sha256"):
             if stored_oid(row):  # a form that does not know our fields keeps the file
                 resource = _with(resource, _record(row))
             else:
                 resource = _without(resource, "sha256", "lfs_prefix")
-        elif _unchanged(resource, rows):
+        elif not names_new:
             resource = _with(resource, _record(row))
         elif isinstance(resource["sha256"], str) and resource["sha256"] in available:
+            resource = _without(resource, "clear_upload")
             resource = _with(resource, _new(resource, available, lfs_prefix, now))
         else:
             problem = {
                 "sha256": [
                     "This dataset has no uploaded file with this sha256. Upload the file to the dataset"
-                    " first, then save the resource."
+                    " first, then save the resource with the upload's id (upload_id) or with its sha256."
                 ]
             }
         settled.append(resource)
@@ -94,7 +168,7 @@ def _record(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _new(
-    resource: Mapping[str, Any], available: Mapping[str, int], lfs_prefix: str, now: datetime
+    resource: Mapping[str, Any], available: Mapping[str, int], lfs_prefix: str | None, now: datetime
 ) -> dict[str, Any]:
     oid = resource["sha256"]
     name = filename(resource) or str(resource.get("name") or oid)

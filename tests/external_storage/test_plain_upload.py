@@ -125,14 +125,17 @@ def test_the_form_without_javascript(portal, data):
     assert portal.get(resource["url"]).data == data
 
 
-def test_new_datasets_cannot_bring_files(portal, data):
+def test_a_new_dataset_brings_its_files(portal, data):
     """CKAN itself answers 500 to this."""
     sysadmin = factories.Sysadmin()
-    file = FileStorage(io.BytesIO(data), "x.csv")
-    with pytest.raises(tk.ValidationError, match="resource_create"):
-        tk.get_action("package_create")(
-            {"user": sysadmin["name"]}, {"name": f"new-{uuid.uuid4()}", "resources": [{"upload": file}]}
-        )
+    given = [{"upload": FileStorage(io.BytesIO(content), "x.csv")} for content in (data, data + b"2")]
+    dataset = tk.get_action("package_create")(
+        {"user": sysadmin["name"]}, {"name": f"new-{uuid.uuid4()}", "resources": given}
+    )
+    files = [data, data + b"2"]
+    assert [r["sha256"] for r in dataset["resources"]] == [oid_of(file) for file in files]
+    assert [portal.get(r["url"]).data for r in dataset["resources"]] == files
+    assert {r["lfs_prefix"] for r in dataset["resources"]} == {f"ckan/{dataset['id']}"}
 
 
 class TestInTheMiddleOfATransaction:

@@ -76,7 +76,7 @@ def test_the_form_s_clear_lets_go_of_the_file():
     settled, problem = settle(
         {"id": "r", **ROW, "clear_upload": "true", "url": "https://a.example"}, {"r": ROW}
     )
-    assert settled == {"id": "r", "url_type": "", "url": "https://a.example"}
+    assert settled == {"id": "r", "url_type": "", "url": "https://a.example", "size": ""}
     assert not problem
 
 

@@ -6,19 +6,17 @@ from datetime import datetime, timezone
 from typing import Any
 
 import ckantoolkit as tk
-import sqlalchemy as sa
 from ckan import model
 from flask import after_this_request, has_request_context
 
 from ckanext.external_storage import (
-    config,
     described_data,
     download_spec,
     errors,
     plain_upload,
     resources,
-    server_files,
 )
+from ckanext.external_storage.logic import saving
 from ckanext.external_storage.logic.quota_actions import external_storage_quota_show
 from ckanext.external_storage.transfer import links
 
@@ -43,11 +41,15 @@ __all__ = [
 
 @tk.chained_action
 def package_create(original_action: Any, context: Any, data_dict: dict[str, Any]) -> Any:
-    """A dataset that does not exist yet has no files: resources can only be links."""
+    """Files of a dataset that does not exist yet were uploaded before, by the same user, or come with it."""
+    owner_org = _organization_id(data_dict.get("owner_org"))
     if plain_upload.has_files(data_dict):
-        message = tk._("Create the dataset first, then add files to it with resource_create.")
-        raise tk.ValidationError({"upload": [message]})
-    return original_action(context, _settled(context, None, data_dict))
+        tk.check_access("package_create", _copy(context), data_dict)
+        plain_upload.require_clean_session(context)
+        data_dict = plain_upload.replace_files(
+            data_dict, lambda file: plain_upload.store(context, None, file, owner_org)
+        )
+    return saving.create_dataset(original_action, context, data_dict, owner_org)
 
 
 @tk.chained_action
@@ -56,7 +58,7 @@ def package_update(original_action: Any, context: Any, data_dict: dict[str, Any]
     package = model.Package.get(data_dict.get("id") or data_dict.get("name"))
     if package is not None:  # if it is, core says so
         data_dict = _with_files_stored("package_update", context, package.id, data_dict, {"id": package.id})
-        data_dict = _settled(context, package.id, data_dict)
+        data_dict = saving.settled(context, package.id, data_dict)
         links.note_in_use(model.Session.connection(), package.id)
     return original_action(context, data_dict)
 
@@ -77,22 +79,23 @@ def package_revise(original_action: Any, context: Any, data_dict: dict[str, Any]
 def resource_create(original_action: Any, context: Any, data_dict: dict[str, Any]) -> Any:
     """A file in ``upload`` goes to the store first."""
     package = model.Package.get(data_dict.get("package_id"))
-    if package is not None:
-        given = {"package_id": package.id}
-        data_dict = _with_files_stored("resource_create", context, package.id, data_dict, given)
-    return original_action(context, data_dict)
+    if package is None:
+        return original_action(context, data_dict)
+    given = {"package_id": package.id}
+    stored = _with_files_stored("resource_create", context, package.id, data_dict, given)
+    return _saved(original_action, context, data_dict, stored)
 
 
 @tk.chained_action
 def resource_update(original_action: Any, context: Any, data_dict: dict[str, Any]) -> Any:
     """A file in ``upload`` goes to the store first."""
-    return original_action(context, _with_own_file_stored(context, data_dict))
+    return _saved(original_action, context, data_dict, _with_own_file_stored(context, data_dict))
 
 
 @tk.chained_action
 def resource_patch(original_action: Any, context: Any, data_dict: dict[str, Any]) -> Any:
     """A file in ``upload`` goes to the store first."""
-    return original_action(context, _with_own_file_stored(context, data_dict))
+    return _saved(original_action, context, data_dict, _with_own_file_stored(context, data_dict))
 
 
 @tk.chained_action
@@ -103,6 +106,16 @@ def dataset_purge(original_action: Any, context: Any, data_dict: dict[str, Any])
     if package is not None:
         links.forget_dataset(model.Session.connection(), package.id, _now())
     return original_action(context, data_dict)
+
+
+def _saved(original_action: Any, context: Any, given: dict[str, Any], stored: dict[str, Any]) -> Any:
+    """Pass *stored* on; if it is refused, the form that is shown again (*given*) still has its file."""
+    try:
+        return original_action(context, stored)
+    except tk.ValidationError:
+        if stored.get("upload_id"):
+            given["upload_id"] = stored["upload_id"]
+        raise
 
 
 def _with_own_file_stored(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
@@ -124,39 +137,10 @@ def _with_files_stored(
     return plain_upload.replace_files(data_dict, lambda file: plain_upload.store(context, package_id, file))
 
 
-def _settled(context: Any, package_id: str | None, data_dict: dict[str, Any]) -> dict[str, Any]:
-    given = data_dict.get("resources")
-    if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
-        return data_dict  # absent, or for core's validators to refuse
-    if not any(item.get("url_type") == "upload" or "sha256" in item for item in given):
-        return data_dict
-    rows = _rows(package_id)
-    claimed = resources.claimed_oids(given, rows)
-    available: dict[str, int] = {}
-    if package_id and claimed:
-        # Before anything is said about files, and before a row is locked.
-        tk.check_access("package_update", _copy(context), {"id": package_id})
-        available = links.use(model.Session.connection(), package_id, claimed)
-        if missing := claimed - available.keys():
-            if server_files.find(context, package_id, given, missing):
-                available = links.use(model.Session.connection(), package_id, claimed)
-    prefix = f"{config.namespace()}/{package_id}"
-    settled, problems = resources.settle(given, rows, available, prefix, _now())
-    if any(problems):
-        model.Session.rollback()
-        error: Any = {"resources": problems}
-        raise tk.ValidationError(error)
-    return {**data_dict, "resources": settled}
-
-
-def _rows(package_id: str | None) -> dict[str, dict[str, Any]]:
-    """Resource id → its fields as the dataset has them in the database."""
-    if package_id is None:
-        return {}
-    table: Any = model.Resource
-    columns = table.id, table.url_type, table.size, table.extras
-    found = model.Session.execute(sa.select(*columns).where(table.package_id == package_id))
-    return {row.id: {**(row.extras or {}), "url_type": row.url_type, "size": row.size} for row in found}
+def _organization_id(given: Any) -> str | None:
+    """Of an organisation's id or name; core says so if there is none."""
+    group = model.Group.get(given) if isinstance(given, str) and given else None
+    return group.id if group else None
 
 
 def _copy(context: Any) -> Any:

@@ -75,9 +75,10 @@ class ObjectStore(Protocol):
     """Immutable bytes under server-chosen keys (`key_for`); no name given by a client is ever a key."""
 
     def put(self, key: str, source: Readable, size: int, oid: str | None) -> str:
-        """Store exactly *size* bytes under *key*; their sha256 (lower-case hex), which must be *oid* if given.
+        """Store exactly *size* bytes under *key* and tell their sha256 (lower-case hex): *oid* if given.
 
-        *source* is read once. All or nothing: the object appears under *key* complete and durable, or not at all.
+        *source* is read once. All or nothing: the object appears under *key* complete and durable, or not
+        at all.
         Putting the same object under the same key again changes nothing.
 
         Raises WrongSize, ChecksumMismatch, StoreFull, StoreUnavailable.

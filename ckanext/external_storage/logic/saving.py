@@ -1,0 +1,94 @@
+"""The one place that every save passes: fields of stored files are written from our own records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any
+
+import ckantoolkit as tk
+import sqlalchemy as sa
+from ckan import model
+
+from ckanext.external_storage import config, new_datasets, resources, server_files
+from ckanext.external_storage.transfer import attaching, links
+
+_Resources = list[dict[str, Any]]
+
+
+def settled(context: Any, package_id: str, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """*data_dict* of a dataset that exists, as it may be saved. Raises ValidationError, NotAuthorized."""
+    given = _given_resources(data_dict)
+    if given is None:
+        return data_dict
+    rows = _rows(package_id)
+    if not any(_may_have_file(item) for item in [*given, *rows.values()]):
+        return data_dict
+    ids = resources.named_uploads(given)
+    if ids or resources.claimed_oids(given, rows):
+        # Before anything is said about files, and before a row is locked.
+        tk.check_access("package_update", dict(context), {"id": package_id})
+    connection = model.Session.connection()
+    found, problems = resources.with_uploads(given, attaching.of_dataset(connection, package_id, ids))
+    claimed = resources.claimed_oids(found, rows)
+    available = links.use(connection, package_id, claimed) if claimed else {}
+    missing = claimed - available.keys()
+    if missing and server_files.find(context, package_id, found, missing):
+        available = links.use(connection, package_id, claimed)
+    prefix = f"{config.namespace()}/{package_id}"
+    result, more = resources.settle(found, rows, available, prefix, _now())
+    _refuse(problems, more)
+    return {**data_dict, "resources": result}
+
+
+def create_dataset(core: Any, context: Any, data_dict: dict[str, Any], owner_org: str | None) -> Any:
+    """Create a dataset (*core* does it) that takes the files which its user uploaded for it.
+
+    Raises ValidationError, NotAuthorized, and whatever *core* does.
+    """
+    given = _given_resources(data_dict)
+    if given is None or not any(_may_have_file(item) for item in given):
+        return core(context, data_dict)
+    tk.check_access("package_create", dict(context), data_dict)
+    user = model.User.get(context.get("user"))
+    user_id = user.id if user else ""
+    ids = resources.named_uploads(given)
+    uploads = attaching.of_user(model.Session.connection(), user_id, owner_org, ids, _now())
+    found, problems = resources.with_uploads(given, uploads)
+    available = {upload.oid: upload.size for upload in uploads.values() if upload.oid}
+    result, more = resources.settle(found, {}, available, None, _now())
+    _refuse(problems, more)
+    with new_datasets.bringing(user_id, config.namespace(), uploads.values()):
+        return core(context, {**data_dict, "resources": result})
+
+
+def _given_resources(data_dict: dict[str, Any]) -> _Resources | None:
+    given = data_dict.get("resources")
+    if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
+        return None  # absent, or for core's validators to refuse
+    return given
+
+
+def _may_have_file(resource: dict[str, Any]) -> bool:
+    return resource.get("url_type") == "upload" or "sha256" in resource or "upload_id" in resource
+
+
+def _refuse(*lists: Iterable[dict[str, list[str]]]) -> None:
+    # A save may be refused for the upload or for what came of it, never for both.
+    problems = [first or second for first, second in zip(*lists, strict=True)]
+    if any(problems):
+        model.Session.rollback()
+        error: Any = {"resources": problems}
+        raise tk.ValidationError(error)
+
+
+def _rows(package_id: str) -> dict[str, dict[str, Any]]:
+    """Resource id → its fields as the dataset has them in the database."""
+    table: Any = model.Resource
+    columns = table.id, table.url_type, table.size, table.extras
+    found = model.Session.execute(sa.select(*columns).where(table.package_id == package_id))
+    return {row.id: {**(row.extras or {}), "url_type": row.url_type, "size": row.size} for row in found}
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
