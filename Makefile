@@ -22,7 +22,7 @@ BIN := .venv$(addprefix -,$(OTHER_CKAN))/bin
 # run one stage of `make test`, so that a failure names itself in the last line and the rest is not started
 stage = printf '\n== %s\n' '$(1)'; $(2) || { printf '\nFAILED: %s (%s)\n' '$(1)' '$(3)' >&2; exit 1; }
 
-.PHONY: help install browser services demo picture stop clean test lint types tests proof bench format
+.PHONY: help install browser services demo picture stop clean test lint types tests coverage proof bench format
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -72,11 +72,14 @@ lint: install ## ruff: rules and layout
 types: install ## pyright
 	@$(call stage,pyright,$(BIN)/pyright --warnings,each line above names file and place)
 
-# Coverage, and what no CKAN takes part in, once: with the default version.
-ONCE := $(if $(OTHER_CKAN),--ignore=tests/setup --ignore=tests/benchmarks,--cov --cov-report=term)
+# What no CKAN takes part in runs once: with the default version.
+ONCE := $(if $(OTHER_CKAN),--ignore=tests/setup --ignore=tests/benchmarks)
 
-tests: browser services ## pytest with coverage
+tests: browser services ## pytest
 	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) $(ONCE) $(TESTS),the summary above names the tests)
+
+coverage: browser services ## pytest, and which lines it runs
+	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(TESTS),the summary above names the tests)
 
 proof: services ## fault, race and fuzz tests with their full counts, some minutes; writes docs/proof
 	@$(call stage,proof,$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --proof $(TESTS),the summary above names the tests)
