@@ -22,7 +22,7 @@ BIN := .venv$(addprefix -,$(OTHER_CKAN))/bin
 # run one stage of `make test`, so that a failure names itself in the last line and the rest is not started
 stage = printf '\n== %s\n' '$(1)'; $(2) || { printf '\nFAILED: %s (%s)\n' '$(1)' '$(3)' >&2; exit 1; }
 
-.PHONY: help install browser services demo picture stop clean test lint types tests test-s3-minio proof bench format
+.PHONY: help install browser services demo picture stop clean test lint types tests test-s3-minio coverage proof bench format
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -72,16 +72,19 @@ lint: install ## ruff: rules and layout
 types: install ## pyright
 	@$(call stage,pyright,$(BIN)/pyright --warnings,each line above names file and place)
 
-# Coverage, and what no CKAN takes part in, once: with the default version.
-ONCE := $(if $(OTHER_CKAN),--ignore=tests/setup --ignore=tests/benchmarks --ignore=tests/stores,--cov --cov-report=term)
+# What no CKAN takes part in runs once: with the default version.
+ONCE := $(if $(OTHER_CKAN),--ignore=tests/setup --ignore=tests/benchmarks --ignore=tests/stores)
 
-tests: browser services ## pytest with coverage
+tests: browser services ## pytest
 	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) $(ONCE) $(TESTS),the summary above names the tests)
 
 test-s3-minio: services ## the tests of files on S3 with MinIO, which is compiled at the first time (3 min)
 	@$(call stage,build,$(BIN)/python -m services.go_programs minio,see above)
 	@$(BIN)/python -m services start minio
 	@$(call stage,pytest,$(BIN)/python -m pytest --s3-server minio tests/stores/test_s3_store.py,the summary above names the tests)
+
+coverage: browser services ## pytest, and which lines it runs
+	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(TESTS),the summary above names the tests)
 
 proof: services ## fault, race and fuzz tests with their full counts, some minutes; writes docs/proof
 	@$(call stage,proof,$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --proof $(TESTS),the summary above names the tests)

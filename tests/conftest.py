@@ -20,7 +20,7 @@ from services.progress import Failure
 from services.sandbox import Sandbox
 from services.settings import Settings
 
-pytest_plugins = ["tests.proof", "tests.s3"]
+pytest_plugins = ["tests.proof", "tests.s3", "tests.standing_site"]
 
 #: Held until the process ends, because the claim on a sandbox is an open file.
 SANDBOX = pytest.StashKey[Sandbox]()
