@@ -66,7 +66,7 @@ def probe(store: ObjectStore, origins: list[str]) -> list[Finding]:
 def _failed(error: errors.StorageError) -> Finding:
     cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
     advice = {
-        errors.StoreDenied: "Check the credentials and their rights; the documentation lists those that are needed.",
+        errors.StoreDenied: "Check the credentials and their rights; the documentation lists those needed.",
         errors.StoreFull: "Make room, or raise the quota.",
     }
     return Finding(

@@ -38,7 +38,7 @@ def _ask(name: str, call: Any, **arguments: Any) -> tuple[dict[str, Any] | None,
         return call(**arguments), []
     except ClientError as error:
         code = code_of(error)
-        if code.startswith("NoSuch") or code == "ObjectLockConfigurationNotFoundError":
+        if code.startswith("NoSuch") or code in ("ObjectLockConfigurationNotFoundError", "NotImplemented"):
             return None, []
         return None, [
             Finding(
@@ -109,6 +109,7 @@ def _object_lock(client: Any, bucket: str) -> Iterator[Finding]:
 
 def _leftovers(client: Any, bucket: str) -> Iterator[Finding]:
     answer, failed = _ask("unfinished uploads", client.get_bucket_lifecycle_configuration, Bucket=bucket)
+    yield from failed
     rules = (answer or {}).get("Rules", [])
     expiring = [rule for rule in rules if rule.get("Status") == "Enabled" and rule.get("Expiration")]
     if expiring:
