@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 import requests
 
 from ckanext.external_storage import errors
-from ckanext.external_storage.storage.base import ObjectStore, Signed, SigningStore, key_for
+from ckanext.external_storage.storage.base import ObjectStore, ServerStore, Signed, SigningStore, key_for
 
 RIGHT = b"ckanext-publish: a probe, right"
 WRONG = b"ckanext-publish: a probe, wrong"
@@ -45,8 +45,11 @@ class Examinable(Protocol):
 def probe(store: ObjectStore, origins: list[str]) -> list[Finding]:
     """All that can be found out about *store*; raises nothing. Leaves nothing behind.
 
-    ``origins``: whose pages must be able to use it, as ``https://data.example``.
+    ``origins``: whose pages must be able to use it, as ``https://data.example``. Of an LFS server nothing is
+    asked here: it would keep what is written.
     """
+    if isinstance(store, ServerStore):
+        return []
     checks: list[Callable[[], Iterator[Finding]]] = [lambda: _round_trip(store)]
     if isinstance(store, SigningStore):
         checks.append(lambda: _refusals(store))
@@ -64,7 +67,8 @@ def probe(store: ObjectStore, origins: list[str]) -> list[Finding]:
 
 
 def _failed(error: errors.StorageError) -> Finding:
-    cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
+    cause = error.__cause__
+    why = f" ({type(cause).__name__}: {cause})" if cause is not None else ""
     advice = {
         errors.StoreDenied: "Check the credentials and their rights; the documentation lists those needed.",
         errors.StoreFull: "Make room, or raise the quota.",
@@ -72,7 +76,7 @@ def _failed(error: errors.StorageError) -> Finding:
     return Finding(
         "round trip",
         False,
-        f"{error}{cause}",
+        f"A file could not be stored and read back: {error}{why}",
         advice.get(type(error), "Check the store's address and that it can be reached from this machine."),
     )
 

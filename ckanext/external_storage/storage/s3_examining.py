@@ -14,6 +14,8 @@ from ckanext.external_storage.storage.base import Signed
 from ckanext.external_storage.storage.probe import Finding
 from ckanext.external_storage.storage.s3_connection import code_of
 
+#: What a server answers that has no such rule, or nothing of the kind.
+NO_RULE = ("ObjectLockConfigurationNotFoundError", "ReplicationConfigurationNotFoundError", "NotImplemented")
 #: S3 refuses what was signed more than 15 minutes ago or ahead; a signature for a minute is dead much sooner.
 CLOCK_SECONDS = 20
 
@@ -25,6 +27,7 @@ def examine(client: Any, bucket: str, signed: Signed, origins: list[str]) -> lis
         lambda: _clock(client, bucket),
         lambda: _versioning(client, bucket),
         lambda: _object_lock(client, bucket),
+        lambda: _replication(client, bucket),
         lambda: _leftovers(client, bucket),
         *(lambda origin=origin: _cors(signed, origin) for origin in origins),
     ):
@@ -38,7 +41,7 @@ def _ask(name: str, call: Any, **arguments: Any) -> tuple[dict[str, Any] | None,
         return call(**arguments), []
     except ClientError as error:
         code = code_of(error)
-        if code.startswith("NoSuch") or code in ("ObjectLockConfigurationNotFoundError", "NotImplemented"):
+        if code.startswith("NoSuch") or code in NO_RULE:
             return None, []
         return None, [
             Finding(
@@ -78,16 +81,23 @@ def _versioning(client: Any, bucket: str) -> Iterator[Finding]:
     yield from failed
     if failed:
         return
-    if (answer or {}).get("Status"):
+    kept = (answer or {}).get("Status")
+    told = "The bucket keeps versions; what is deleted goes with all of them."
+    yield Finding("versions", True, told if kept else "The bucket keeps no versions.")
+
+
+def _replication(client: Any, bucket: str) -> Iterator[Finding]:
+    answer, failed = _ask("replication", client.get_bucket_replication, Bucket=bucket)
+    yield from failed
+    if answer:
         yield Finding(
-            "versions",
+            "replication",
             False,
-            "The bucket keeps versions. We delete all of them, which needs s3:ListBucketVersions and"
-            " s3:DeleteObjectVersion; other programs' deletions leave bytes behind.",
-            "Nothing has to change. Without versions less can go wrong: objects here are never overwritten.",
+            "A rule copies the bucket to another one, where we delete nothing: what must be erased stays.",
+            "Make sure that deletions are copied with all versions, or erase there, too.",
         )
-    else:
-        yield Finding("versions", True, "The bucket keeps no versions.")
+    elif not failed:
+        yield Finding("replication", True, "No rule copies the bucket to another one.")
 
 
 def _object_lock(client: Any, bucket: str) -> Iterator[Finding]:
