@@ -6,13 +6,10 @@ new check is such a function and its line in `CHECKS`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import time
-import uuid
 from collections.abc import Callable, Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,8 +27,8 @@ from werkzeug.exceptions import HTTPException
 from ckanext.authz_service import checks as authz_checks
 from ckanext.external_storage import NAMES, config, errors, references, views
 from ckanext.external_storage.lfs import echo
-from ckanext.external_storage.storage.base import key_for
 from ckanext.external_storage.storage.local import LocalStore
+from ckanext.external_storage.storage.probe import probe
 
 #: Less free space than this is a problem: bytes, and part of the disk.
 LITTLE_SPACE, SMALL_PART = 5 * 10**9, 0.02
@@ -41,22 +38,14 @@ _TIMEOUT = 15
 
 
 def store() -> Iterator[str]:
-    """A place for bytes is named, and takes a file, gives it back and forgets it."""
-    data = os.urandom(1000)
-    oid, key = hashlib.sha256(data).hexdigest(), ""
+    """A place for bytes is named, takes a file, gives it back and forgets it, and does what it promises."""
+    site = urlsplit(config.site_address())
     try:
-        place = config.store()
-        key = key_for(oid, str(uuid.uuid4()))
-        try:
-            place.put(key, BytesIO(data), len(data), oid)
-            with place.open(key) as file:
-                if file.read() != data:
-                    yield "The store gave other bytes back than it was given. Do not use it; ask who runs it."
-        finally:
-            place.delete(key)
+        found = probe(config.store(), [f"{site.scheme}://{site.netloc}"])
     except errors.StorageError as error:
-        cause = f" ({type(error.__cause__).__name__}: {error.__cause__})" if error.__cause__ else ""
-        yield f"A file could not be stored and read back: {error}{cause}"
+        yield str(error)
+        return
+    yield from (f"{finding.what} {finding.to_do}" for finding in found if not finding.ok)
 
 
 def directory() -> Iterator[str]:

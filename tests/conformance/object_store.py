@@ -115,6 +115,33 @@ class ObjectStoreSuite:
         with store.open(key) as file:
             assert oid_of(file.read()) == oid_of(data)
 
+    def test_tells_what_is_there(self, store: ObjectStore):
+        key, other = new_key(b"there"), new_key(b"there")
+        assert store.stat(key) is None
+        for each in (key, other):
+            store.put(each, io.BytesIO(b"there"), 5, oid_of(b"there"))
+        found = store.stat(key)
+        assert found
+        assert (found.size, found.defect) == (5, None)
+        assert found.sha256 in (None, oid_of(b"there"))
+        assert store.stat(key) == found
+
+    def test_a_key_without_an_oid_serves_as_well(self, store: ObjectStore):
+        key = key_for(None, str(uuid.uuid4()))
+        assert store.put(key, io.BytesIO(b"unknown"), 7, None) == oid_of(b"unknown")
+        with store.open(key) as file:
+            assert file.read() == b"unknown"
+        store.delete(key)
+        assert store.stat(key) is None
+
+    @pytest.mark.parametrize(
+        "key", ["../secret", "/etc/passwd", "objects/aa/bb/x", "objects/../../x", "", "objects/"]
+    )
+    @pytest.mark.parametrize("method", ["stat", "open", "delete"])
+    def test_a_damaged_key_names_nothing(self, store: ObjectStore, method: str, key: str):
+        with pytest.raises(ValueError, match="not a key"):
+            getattr(store, method)(key)
+
     def test_deletes_and_missing_is_no_error(self, store: ObjectStore):
         key = new_key(b"gone")
         store.put(key, io.BytesIO(b"gone"), 4, oid_of(b"gone"))

@@ -36,12 +36,6 @@ def test_a_refused_body_leaves_no_file_at_all(tmp_path: Path, source: bytes):
     assert files_below(tmp_path) == []
 
 
-@pytest.mark.parametrize("key", ["../secret", "/etc/passwd", "objects/aa/bb/x", "objects/../../x", ""])
-def test_a_damaged_key_names_no_file(tmp_path: Path, key: str):
-    with pytest.raises(ValueError, match="not a key"):
-        LocalStore(tmp_path).open(key)
-
-
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path):
     """A file size limit of the process stands for the disk: writing fails in the middle of the file."""
     program = f"""

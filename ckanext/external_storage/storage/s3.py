@@ -8,6 +8,7 @@ import contextlib
 import functools
 import hashlib
 import io
+import uuid
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import IO, Any, cast
@@ -15,7 +16,9 @@ from typing import IO, Any, cast
 from botocore.exceptions import ClientError
 
 from ckanext.external_storage import errors
-from ckanext.external_storage.storage.base import Part, Readable, Signed, Stat, check_key, read_from
+from ckanext.external_storage.storage import s3_examining
+from ckanext.external_storage.storage.base import Part, Readable, Signed, Stat, check_key, key_for, read_from
+from ckanext.external_storage.storage.probe import Finding
 from ckanext.external_storage.storage.s3_connection import (
     Connection,
     Failure,
@@ -304,6 +307,12 @@ class S3Store:
             except errors.UploadNotFound:
                 return
         raise errors.StoreUnavailable from Failure("AbortMultipartUpload: parts keep arriving")
+
+    # --- probe.Examinable ---
+
+    def examine(self, origins: list[str]) -> list[Finding]:
+        signed = self.sign_put(key_for(None, str(uuid.uuid4())), "0" * 64, 0, timedelta(minutes=1))
+        return s3_examining.examine(self._client, self.settings.bucket, signed, origins)
 
     # --- what all of them need ---
 

@@ -98,9 +98,13 @@ class Connection:
 
     def _client(self, session: botocore.session.Session, endpoint_url: str | None) -> Any:
         region = self.settings.region or session.get_config_variable("region") or "us-east-1"
+        style = self.settings.addressing_style
+        if style == "auto":
+            # botocore's own "auto" signs addresses of S3 as a whole, which redirects to the region.
+            style = "path" if endpoint_url else "virtual"
         config = Config(
             signature_version="s3v4",
-            s3={"addressing_style": self.settings.addressing_style},
+            s3={"addressing_style": style},
             connect_timeout=5,
             read_timeout=60,
             retries={"mode": "standard", "total_max_attempts": 3},
