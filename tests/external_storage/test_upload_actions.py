@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 from ckan.tests import factories
@@ -34,3 +35,39 @@ def test_unfinished_uploads_of_one_s_own(portal):
     client.tus("HEAD", upload, 410)
     kept = portal.action("external_storage_upload_discard", editor, id=done["id"])
     assert kept["state"] == "verified"
+
+
+def test_the_page_of_one_s_own(portal):
+    editor, dataset = editor_and_dataset()
+    client = Client(portal, editor, dataset)
+    upload = client.begin(3000, filename="<b>big</b>.csv")
+    client.patch(upload, 0, b"x" * 1000)
+    address = f"/user/{editor['name']}/uploads"
+    for other in (None, factories.UserWithToken()):
+        portal.get(address, other, status=403)
+    page = portal.get(address, editor).text
+    assert "&lt;b&gt;big&lt;/b&gt;.csv" in page
+    assert "1000 bytes of 2.9 KiB have arrived" in re.sub(r"\s+", " ", page)
+    assert f"{dataset['name']}</a>" in page
+    headers = {"Authorization": editor["token"]}
+    form = {"upload": upload["id"]}
+    portal.client.post(f"{address}/discard", data=form, headers=headers, status=400)
+    assert client.show(upload)["state"] == "open", "the form was not sent by our page"
+
+
+def test_discarded_by_the_button_of_the_page(portal):
+    editor = factories.UserWithToken(password="correct horse")
+    organization = factories.Organization(users=[{"name": editor["name"], "capacity": "editor"}])
+    client = Client(portal, editor, factories.Dataset(owner_org=organization["id"]))
+    upload = client.begin(10)
+    form = {"login": editor["name"], "password": "correct horse"}
+    portal.client.post("/user/login", data=form, follow_redirects=False, status=302)
+    page = portal.client.get(f"/user/{editor['name']}/uploads").text
+    token = re.search(r'name="_csrf_token" value="([^"]+)"', page)
+    assert token
+    sent = {"upload": upload["id"], "_csrf_token": token[1]}
+    portal.client.post(
+        f"/user/{editor['name']}/uploads/discard", data=sent, follow_redirects=False, status=302
+    )
+    assert client.show(upload)["state"] == "expired"
+    assert "You have no unfinished uploads" in portal.client.get(f"/user/{editor['name']}/uploads").text
