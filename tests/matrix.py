@@ -11,11 +11,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import Any
 
 import ckantoolkit as tk
 from ckan.tests import factories, helpers
 
+from ckanext.external_storage import config
+from ckanext.external_storage.transfer import beginning
 from ckanext.versioning.withdrawal import Withdrawn
 from tests.portal import Portal, oid_of, pointer
 
@@ -37,6 +40,7 @@ WRITE: Whom = dict.fromkeys(STATES, WRITERS)
 #: Files of a deleted dataset are nobody's to move until it is restored.
 READ_FILES: Whom = {**READ, "deleted": frozenset()}
 WRITE_FILES: Whom = {**WRITE, "deleted": frozenset()}
+WRITE_LIVING: Whom = dict.fromkeys(("public", "private", "draft"), WRITERS)
 #: An old revision that nobody has released, and its file, in datasets that other people could read then:
 #: "published" was private and is public now, "withheld" was public and is private now, and "moved" was
 #: private in the stranger's organisation and is public in this one.
@@ -135,6 +139,14 @@ def _release_of(dataset: dict[str, Any]) -> dict[str, Any]:
     return {"dataset": dataset["id"], "release": made["name"]}
 
 
+def _new_upload(dataset: dict[str, Any]) -> dict[str, Any]:
+    """That somebody else began."""
+    now, user = datetime.now(timezone.utc), factories.User()["id"]
+    with config.engine().begin() as connection:
+        made, _ = beginning.begin(connection, config.store(), user, dataset["id"], None, 1, now)
+    return {"id": made.id}
+
+
 OLD = b"as it was"
 
 
@@ -194,6 +206,9 @@ TABLE = [
     _asks_for("to read files", "obj:{org}/{name}/*:read", READ_FILES),
     _asks_for("to bring files", "obj:{org}/{name}/*:write", WRITE_FILES),
     _asks_for("to bring files, as older clients ask", "obj:ckan/{id}/*:update", WRITE_FILES),
+    _about_a_user("external_storage_upload_list", "of one's own", dict, EVERYBODY - {"anonymous"}),
+    Row("external_storage_upload_show", _new_upload, WRITE_LIVING, readers_are_told=NOT_FOUND),
+    Row("external_storage_upload_discard", _new_upload, WRITE_LIVING, readers_are_told=NOT_FOUND),
     Row(
         "external_storage_quota_show",
         lambda dataset: {"id": dataset["organization"]["name"]},

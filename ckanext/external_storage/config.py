@@ -37,11 +37,7 @@ def quota() -> int | None:
 
     Raises ValueError.
     """
-    value = str(options().get("ckanext.external_storage.quota") or "").strip()
-    try:
-        return sizes.parse(value) if value else None
-    except ValueError as error:
-        raise ValueError(f"ckanext.external_storage.quota: {error}") from None
+    return _size("ckanext.external_storage.quota")
 
 
 def gc_grace() -> timedelta:
@@ -128,10 +124,12 @@ def namespace() -> str:
 
 
 def upload_limits() -> Limits:
-    """What one file, and one user's unfinished uploads, may come to."""
-    megabytes = options()["ckanext.external_storage.max_upload_size"]
+    """What one file, and one user's unfinished uploads, may come to.
+
+    Raises ValueError.
+    """
     unfinished = options()["ckanext.external_storage.max_unfinished_uploads"]
-    return Limits(max_size=megabytes << 20 if megabytes else None, max_unfinished=unfinished or None)
+    return Limits(_size("ckanext.external_storage.max_upload_size"), int(unfinished) or None)
 
 
 def lfs_url() -> str:
@@ -159,6 +157,14 @@ def cors_origins() -> frozenset[str]:
 def metrics_token_file() -> Path | None:
     """Where the secret is that opens the metrics; None: they are for this machine itself."""
     return _path("ckanext.external_storage.metrics_token_file")
+
+
+def _size(option: str) -> int | None:
+    value = str(options().get(option) or "").strip()
+    try:
+        return sizes.parse(value) if value else None
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from None
 
 
 def _path(option: str) -> Path | None:

@@ -160,8 +160,8 @@ class NoWorker(StorageError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The file has arrived and must be checked before it can be used, but no background worker is running."
-            " The site's administrator must start one: ckan jobs worker"
+            "The file has arrived and must be checked before it can be used, but no background worker is"
+            " running. The site's administrator must start one: ckan jobs worker"
         )
 
 

@@ -59,6 +59,7 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
         try:  # a wrong value is refused now, not when somebody uploads
             config.quota()
             config.gc_grace()
+            config.upload_limits()
             config.inline_types()
             config.check_storage_service_url()
         except ValueError as error:

@@ -13,7 +13,14 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
 from ckanext.authz_service.bindings import entities
-from ckanext.external_storage import config, download_handlers, download_spec, errors, read_permission
+from ckanext.external_storage import (
+    config,
+    download_handlers,
+    download_spec,
+    errors,
+    read_permission,
+    uploads_page,
+)
 from ckanext.external_storage.download import (
     Presentation,
     handed_over,
@@ -33,6 +40,8 @@ View = Callable[..., Any]
 OLDER_ENDPOINTS = ("blob_storage.download", "extstorage.download")
 
 blueprint = Blueprint("external_storage", __name__)
+blueprint.add_url_rule("/user/<id>/uploads", "uploads", uploads_page.unfinished)
+blueprint.add_url_rule("/user/<id>/uploads/discard", "discard_upload", uploads_page.discard, methods=["POST"])
 _registered_with: list[Any] = []
 
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from ckanext.external_storage import errors
-from ckanext.external_storage.storage.base import AppendingStore
+from ckanext.external_storage.storage.base import Appended, AppendingStore
 from tests.conformance.object_store import Cut, new_key, oid_of
 
 DATA = bytes(range(256)) * 8_000
@@ -48,11 +48,12 @@ class AppendingStoreSuite:
         assert store.offset(key) == len(DATA)
 
     def test_in_pieces_of_any_length(self, store: AppendingStore):
-        key, chance, offset = new_key(DATA), random.Random(7), 0
-        while offset < len(DATA):
-            done = append(store, key, DATA, offset, offset + chance.randint(1, len(DATA) // 3))
-            assert store.offset(key) == done.offset > offset
-            offset = done.offset
+        key, chance = new_key(DATA), random.Random(7)
+        done = Appended(0)
+        while done.offset < len(DATA):
+            before = done.offset
+            done = append(store, key, DATA, before, before + chance.randint(1, len(DATA) // 3))
+            assert store.offset(key) == done.offset > before
         assert done.sha256 == oid_of(DATA)
 
     def test_a_broken_connection_keeps_what_came(self, store: AppendingStore):

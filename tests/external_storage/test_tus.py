@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -17,10 +16,9 @@ from ckanext.external_storage import config, errors, jobs, model
 from ckanext.external_storage.lfs.capability import Capability
 from ckanext.external_storage.transfer import finishing, uploads
 from ckanext.external_storage.transfer.standing import database_now
-from tests.portal import Portal, editor_and_dataset, oid_of, organization, path
+from tests.portal import Portal, editor_and_dataset, oid_of, path
 from tests.portal import standing as standing_portal
-
-TUS = {"Tus-Resumable": "1.0.0"}
+from tests.upload_client import TUS, Client
 
 
 @pytest.fixture(scope="module")
@@ -32,41 +30,6 @@ def portal() -> Iterator[Portal]:
 @pytest.fixture
 def data() -> bytes:
     return f"id,value\n1,{uuid.uuid4()}\n".encode() * 100
-
-
-class Client:
-    """A browser with a token for one dataset."""
-
-    def __init__(self, portal: Portal, user: dict[str, Any], dataset: dict[str, Any]):
-        self.portal, self.dataset = portal, dataset
-        self.auth = {"Authorization": f"Bearer {portal.write_token(user, dataset)}"}
-
-    def json(self, method: str, url: str, status: int = 200, **message: Any) -> Any:
-        answer = self.portal.client.open(
-            path(url), method=method, data=json.dumps(message), headers=self.auth, status=status
-        )
-        return json.loads(answer.data) if answer.data else None
-
-    def begin(self, size: int, status: int = 201, **message: Any) -> Any:
-        url = f"/lfs/{organization(self.dataset)}/{self.dataset['name']}.git/uploads"
-        return self.json("POST", url, status, size=size, **message)
-
-    def show(self, upload: dict[str, Any], status: int = 200) -> Any:
-        return self.json("GET", f"/lfs/uploads/{upload['id']}", status)
-
-    def complete(self, upload: dict[str, Any], status: int = 200, **message: Any) -> Any:
-        return self.json("POST", f"/lfs/uploads/{upload['id']}/complete", status, **message)
-
-    def tus(self, method: str, upload: Any, status: int, data: bytes = b"", **headers: Any) -> Any:
-        given = {name.replace("_", "-"): str(value) for name, value in headers.items()}
-        sent = {**TUS, **self.auth, **given}
-        return self.portal.client.open(
-            path(upload["href"]), method=method, data=data, headers=sent, status=status
-        )
-
-    def patch(self, upload: Any, offset: int, data: bytes, status: int = 204, **headers: Any) -> Any:
-        kind = {"Content_Type": "application/offset+octet-stream", "Upload_Offset": offset, **headers}
-        return self.tus("PATCH", upload, status, data, **kind)
 
 
 @pytest.fixture
@@ -215,7 +178,7 @@ def test_bytes_that_wait_to_be_hashed(client, data):
 
 
 def test_limits(client):
-    with helpers.changed_config("ckanext.external_storage.max_upload_size", 1):
+    with helpers.changed_config("ckanext.external_storage.max_upload_size", "1MiB"):
         assert "at most 1048576 bytes" in client.begin((1 << 20) + 1, 413)["message"]
         first = client.begin(1 << 20)
     with helpers.changed_config("ckanext.external_storage.max_unfinished_uploads", 2):

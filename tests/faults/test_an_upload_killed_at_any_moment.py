@@ -19,7 +19,16 @@ import sqlalchemy as sa
 
 from ckanext.external_storage import model
 from ckanext.external_storage.storage.local import LocalStore
-from ckanext.external_storage.transfer import dead_keys, receiving, sweeping, uploads
+from ckanext.external_storage.transfer import (
+    beginning,
+    dead_keys,
+    finishing,
+    hashing,
+    receiving,
+    standing,
+    sweeping,
+    uploads,
+)
 from tests.bare_dataset import make_dataset
 from tests.faults.victims import Nursery
 
@@ -40,6 +49,30 @@ def receive(root: Path, upload: uploads.Upload, seed: int) -> None:
     assert meta.engine
     source = io.BytesIO(content(seed))
     receiving.receive(meta.engine, LocalStore(root), upload, source, datetime.now(timezone.utc))
+
+
+def send_in_pieces(root: Path, upload_id: str, seed: int, piece: int) -> None:
+    """What a victim does that brings a file by tus: go on from where the one before it was killed."""
+    from ckan.model import meta
+
+    assert meta.engine
+    engine, store, data = meta.engine, LocalStore(root), content(seed)
+    while True:
+        with engine.connect() as connection:
+            upload = uploads.get(connection, upload_id)
+        if upload.state == "verified":
+            return
+        if upload.state == "received":
+            hashing.check(engine, store, upload_id)
+        elif (offset := store.offset(upload.key)) == upload.size:
+            finishing.complete(engine, store, upload, no_job)
+        else:
+            sent = data[offset : offset + piece]
+            finishing.append(engine, store, upload, offset, io.BytesIO(sent), len(sent), no_job)
+
+
+def no_job(upload_id: str, size: int) -> None:
+    """The victim is its own worker."""
 
 
 @dataclass
@@ -131,6 +164,41 @@ def test_an_upload_killed_at_any_moment_leaves_all_or_nothing(
         assert (tmp_path / key).stat().st_size == row.size
     sweeping.sweep(engine, store, later + dead_keys.SECOND_DELETE)
     assert set(scene.visible()) == set(kept)
+
+
+@pytest.mark.proof(rounds=(3, 200))
+def test_an_upload_in_pieces_killed_at_any_moment_goes_on(
+    counts, chance: random.Random, engine: sa.Engine, nursery: Nursery, tmp_path: Path, record_property
+):
+    scene, kills = Scene(engine, tmp_path), 0
+    for seed in chance.sample(range(2**32), counts["rounds"]):
+        data, piece = content(seed), chance.randint(1 << 18, LARGEST)
+        oid = hashlib.sha256(data).hexdigest()
+        with engine.begin() as connection:
+            now = standing.database_now(connection)
+            upload, _ = beginning.begin(
+                connection, LocalStore(tmp_path), "ann", scene.dataset, None, len(data), now,
+                oid=chance.choice([oid, None]),
+            )  # fmt: skip
+        before = 0
+        for _ in range(chance.randint(1, 3)):
+            victim = nursery.start(send_in_pieces, tmp_path, upload.id, seed, piece)
+            time.sleep(chance.uniform(0, 0.2))
+            victim.kill()
+            kills += victim.end().killed
+            offset = LocalStore(tmp_path).offset(upload.key)
+            assert offset >= before, "what had arrived is still there"
+            before = offset
+            with engine.begin() as connection:  # nobody waits for the lease of the dead
+                mine = model.upload.update().where(model.upload.c.id == upload.id)
+                connection.execute(mine.values(lease_until=None, attempts=0))
+        send_in_pieces(tmp_path, upload.id, seed, piece)
+        row = scene.objects()[upload.key]
+        assert (row.oid, row.size) == (oid, len(data))
+        with LocalStore(tmp_path).open(upload.key) as file:
+            assert file.read() == data
+    record_property("killed", kills)
+    assert list((tmp_path / "parts").glob("*")) == []
 
 
 def _stage(killed: bool, row: Any, arrived: set[str], begun: set[Path]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from datetime import timedelta
 from typing import Any
@@ -15,7 +14,7 @@ from ckanext.external_storage.lfs.access import access
 from ckanext.external_storage.lfs.messages import answer, body
 from ckanext.external_storage.lfs.settings import Settings
 from ckanext.external_storage.storage.base import AppendingStore, Part, SigningStore
-from ckanext.external_storage.transfer import beginning, finishing, links, receiving, standing, uploads
+from ckanext.external_storage.transfer import beginning, finishing, standing, uploads
 from ckanext.external_storage.transfer.uploads import Upload
 
 #: How long a signed request may wait to be sent.
@@ -49,20 +48,15 @@ def begin(settings: Settings, request: Request, organization: str, dataset: str)
             connection, store, granted.user_id, found.id, owner_org, size, now,
             oid=oid, limits=settings.limits(), **texts,
         )  # fmt: skip
-        here = links.linked(connection, found.id, [oid]).get(oid) if oid else None
-        if here and here.size == size and upload.state == "open":
-            receiving.verify(
-                connection, upload, here.oid, now
-            )  # it was brought before: nothing is to be sent
-    if size == 0 and upload.state == "open":
-        receiving.receive(engine, store, upload, io.BytesIO(), now)
-    with engine.begin() as connection:
-        upload = uploads.get(connection, upload.id)
-        told = _begun(settings, upload)
-        if upload.transfer == "put" and upload.state == "open" and isinstance(store, SigningStore):
-            signed = store.sign_put(upload.key, upload.oid or "", upload.size, SIGNED_FOR)
+    upload = beginning.prepare(engine, store, upload)
+    told = _described(settings, upload)
+    if upload.transfer == "tus" and upload.state == "open":
+        told["href"] = f"{settings.url}/uploads/{upload.id}/tus"
+    if upload.transfer == "put" and upload.state == "open" and isinstance(store, SigningStore):
+        signed = store.sign_put(upload.key, upload.oid or "", upload.size, SIGNED_FOR)
+        with engine.begin() as connection:
             uploads.signed(connection, {upload.id: signed.expires_at})
-            told.update(href=signed.href, header=signed.header)
+        told.update(href=signed.href, header=signed.header)
     return answer(told, 201 if new else 200)
 
 
@@ -127,13 +121,6 @@ def discard(settings: Settings, request: Request, upload_id: str) -> Response:
     with settings.engine().begin() as connection:
         uploads.discard(connection, upload.id, standing.database_now(connection))
     return Response(status=204)
-
-
-def _begun(settings: Settings, upload: Upload) -> dict[str, Any]:
-    told = _described(settings, upload)
-    if upload.transfer == "tus" and upload.state == "open":
-        told["href"] = f"{settings.url}/uploads/{upload.id}/tus"
-    return told
 
 
 def _state(settings: Settings, upload: Upload) -> dict[str, Any]:

@@ -18,11 +18,19 @@ from ckanext.external_storage import (
 )
 from ckanext.external_storage.logic import saving
 from ckanext.external_storage.logic.quota_actions import external_storage_quota_show
+from ckanext.external_storage.logic.upload_actions import (
+    external_storage_upload_discard,
+    external_storage_upload_list,
+    external_storage_upload_show,
+)
 from ckanext.external_storage.transfer import links
 
 __all__ = [
     "dataset_purge",
     "external_storage_quota_show",
+    "external_storage_upload_discard",
+    "external_storage_upload_list",
+    "external_storage_upload_show",
     "get_resource_download_spec",
     "package_create",
     "package_revise",

@@ -10,6 +10,9 @@ from ckan.types import AuthResult, Context
 
 __all__ = [
     "external_storage_quota_show",
+    "external_storage_upload_discard",
+    "external_storage_upload_list",
+    "external_storage_upload_show",
     "get_resource_download_spec",
     "resource_sample_show",
     "resource_schema_show",
@@ -24,6 +27,28 @@ def external_storage_quota_show(context: Context, data_dict: dict[str, Any]) -> 
         and organization.is_organization
         and authz.has_user_permission_for_group_or_org(organization.id, context.get("user"), "read")
     }
+
+
+def external_storage_upload_list(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """Everybody who is logged in, of their own."""
+    return {"success": True}
+
+
+def external_storage_upload_show(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """Its user, and whoever may update its dataset. The action has found ``upload``."""
+    upload = data_dict["upload"]
+    user = model.User.get(context.get("user"))
+    if user is not None and user.id == upload.user_id:
+        return {"success": True}
+    if upload.package_id is None:
+        return {"success": False}
+    tk.check_access("package_update", context, {"id": upload.package_id})
+    return {"success": True}
+
+
+def external_storage_upload_discard(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """The same."""
+    return external_storage_upload_show(context, data_dict)
 
 
 @tk.auth_allow_anonymous_access

@@ -29,6 +29,7 @@ class PartFile:
     """The bytes of one upload that have arrived so far, in *path*, whose directory exists.
 
     hashing_seconds: how long the hash may still take after the last byte; beyond that, nobody waits for it.
+    With 0, nothing is hashed here.
     """
 
     def __init__(self, path: Path, hashing_seconds: float):
@@ -58,7 +59,8 @@ class PartFile:
                 raise errors.WrongOffset(here)
             # Only the connection that is to bring the last byte hashes: with each of many it would be read
             # again from the start. It does so from the disk's cache, beside the writing.
-            hashing = _Hashing(self.path, here, size) if offset + length == size else None
+            last = offset + length == size
+            hashing = _Hashing(self.path, here, size) if last and self._hashing_seconds else None
             try:
                 written = self._write(file, source, length, here, hashing)
             except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ckanext.external_storage import errors, model
 from ckanext.external_storage.storage.base import AppendingStore, ObjectStore, SigningStore, new_key
-from ckanext.external_storage.transfer.uploads import LIFETIME, Upload, end_lost, from_row
+from ckanext.external_storage.transfer import links, quota, receiving, standing
+from ckanext.external_storage.transfer.uploads import LIFETIME, Upload, end_lost, from_row, get
 
 #: Up to here (bytes) a file is hashed first and then sent in one request, which the store checks.
 SMALL = 16 << 20
@@ -72,7 +74,9 @@ def begin(
     "The same" is by *oid* or by *fingerprint*, any text of the client's. owner_org: id of the organisation
     that the dataset has now, or will be created in.
 
-    Raises FileTooLarge, TooManyUploads, StoreUnavailable.
+    What the dataset has is verified at once. `prepare` follows, when this is committed.
+
+    Raises FileTooLarge, TooManyUploads, QuotaExceeded; the transaction must not be committed then.
     """
     check_size(store, limits, size)
     if size == 0:
@@ -108,13 +112,37 @@ def begin(
         if found is None:
             raise errors.UploadBusy("Another upload of this file has just ended. Begin again.")
         return found, False
-    if transfer == "multipart":
-        assert isinstance(store, SigningStore)
-        # Last, so that parts are hardly ever collected for a row that is not committed then.
-        store_ref = store.begin_multipart(key)
-        changed = model.upload.update().values(store_ref=store_ref).where(model.upload.c.id == upload_id)
-        new = connection.execute(changed.returning(*model.upload.c)).one()
+    quota.check(connection, package_id, owner_org, size)
+    here = links.linked(connection, package_id, [oid]).get(oid) if package_id and oid else None
+    if here and here.size == size:  # the dataset has it: nothing is to be sent
+        receiving.verify(connection, from_row(new), here.oid, now)
+        return get(connection, upload_id), True
     return from_row(new), True
+
+
+def prepare(engine: sa.Engine, store: ObjectStore, upload: Upload) -> Upload:
+    """What the server does at the store before a client can send: after `begin` has been committed.
+
+    Safe to repeat. Raises StoreUnavailable.
+    """
+    if upload.state != "open":
+        return upload
+    if upload.size == 0:
+        with engine.connect() as connection:
+            now = standing.database_now(connection)
+        receiving.receive(engine, store, upload, io.BytesIO(), now)
+    elif upload.transfer == "multipart" and upload.store_ref is None:
+        assert isinstance(store, SigningStore)
+        store_ref, table = store.begin_multipart(upload.key), model.upload
+        with engine.begin() as connection:
+            unset = sa.and_(table.c.id == upload.id, table.c.store_ref.is_(None), table.c.state == "open")
+            first = connection.execute(table.update().values(store_ref=store_ref).where(unset)).rowcount
+        if not first:  # another tab was a moment earlier
+            store.abort_multipart(upload.key, store_ref)
+    else:
+        return upload
+    with engine.connect() as connection:
+        return get(connection, upload.id)
 
 
 def _again(

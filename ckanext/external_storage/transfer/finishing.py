@@ -94,6 +94,20 @@ def arrived(store: ObjectStore, upload: Upload) -> Stat | None:
     return found
 
 
+def arrived_so_far(store: ObjectStore, upload: Upload) -> int:
+    """Bytes that are there already. Raises StoreUnavailable."""
+    if upload.state in ("received", "verified"):
+        return upload.size
+    if upload.state == "open" and upload.transfer == "tus" and isinstance(store, AppendingStore):
+        return store.offset(upload.key)
+    if upload.state == "open" and upload.store_ref is not None and isinstance(store, SigningStore):
+        try:
+            return sum(part.size for part in store.list_parts(upload.key, upload.store_ref))
+        except errors.UploadNotFound:  # joined already: `complete` finds out
+            return upload.size
+    return 0
+
+
 def _finish(engine: sa.Engine, store: ObjectStore, upload: Upload, later: Later) -> None:
     found = arrived(store, upload)
     if found is None:  # appended; a process died between the last byte and the transaction

@@ -57,6 +57,8 @@ def check(engine: sa.Engine, store: ObjectStore, upload_id: str) -> str | None:
         now = standing.database_now(connection)
     try:
         receiving.keep(engine, store, upload, sha256, now)
+    except errors.QuotaExceeded as error:
+        _reject(engine, upload, str(error))
     except errors.UploadNotFound:
         log.info("Upload %s was checked, but is not wanted any more", upload_id)
     return _state(engine, upload_id)

@@ -59,8 +59,17 @@ def sweep(engine: sa.Engine, store: ObjectStore, now: datetime, later: Later = _
         connection.execute(forgotten)
     if failure is not None:
         raise failure
-    store.delete_unfinished(now - LIFETIME)
+    store.delete_unfinished(_oldest(engine, now))
     return len(gone)
+
+
+def _oldest(engine: sa.Engine, now: datetime) -> datetime:
+    """Unfinished writes in the store from before this are nobody's; an upload in parts may go on for days."""
+    table = model.upload
+    in_parts = sa.and_(table.c.state == "open", table.c.transfer == "multipart")
+    with engine.connect() as connection:
+        begun = connection.execute(sa.select(sa.func.min(table.c.created)).where(in_parts)).scalar()
+    return min(now - LIFETIME, begun or now)
 
 
 def _end_overdue(engine: sa.Engine, store: ObjectStore, now: datetime) -> errors.StorageError | None:
@@ -74,8 +83,8 @@ def _end_overdue(engine: sa.Engine, store: ObjectStore, now: datetime) -> errors
     for row in overdue:
         upload = uploads.from_row(row)
         try:
-            # A stream is never there without its transaction, but for a crash between the two: nobody has
-            # been told that it is there, and nobody has asked for a day.
+            # A stream is never there without its transaction, but for a crash between the two: nobody
+            # has been told that it is there, and nobody has asked for a day.
             found = None if upload.transfer == "stream" else finishing.arrived(store, upload)
             complete = upload.transfer != "stream"
         except errors.BytesMissing:

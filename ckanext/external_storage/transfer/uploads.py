@@ -50,6 +50,7 @@ class Upload:
     etag: str | None = None
     hashed: int = 0
     attempts: int = 0
+    created: datetime | None = None
     expires_at: datetime | None = None
 
 
@@ -268,5 +269,6 @@ def from_row(row: sa.Row) -> Upload:
         etag=row.etag,
         hashed=row.hashed,
         attempts=row.attempts,
+        created=row.created,
         expires_at=row.expires_at,
     )
