@@ -8,7 +8,7 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,20 +22,43 @@ from services.checkout import ROOT
 from services.sandbox import Sandbox
 from tests.portal import Portal, standing
 
-# It ends when its standard input does: however the test run ends, gunicorn goes with it.
-_PROGRAM = """
-import os, subprocess, sys, threading
+# It ends when its standard input does: however the test run ends, the server goes with it.
+_GUARD = """
+import subprocess, sys, threading
 
-descriptor = int(sys.argv[1])
-server = subprocess.Popen(
-    [sys.executable, "-m", "gunicorn", *sys.argv[2:], "--bind", f"fd://{descriptor}"], pass_fds=[descriptor]
-)
+server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, close_fds=False)
 def end():
     sys.stdin.read()
     server.terminate()
 threading.Thread(target=end, daemon=True).start()
 sys.exit(server.wait())
 """
+
+
+@contextlib.contextmanager
+def running(command: list[str], log: Path, keep: Sequence[int] = (), **environ: str) -> Iterator[None]:
+    """A program that lives no longer than the test. ``keep``: descriptors that it inherits."""
+    with log.open("w") as output:
+        guard = subprocess.Popen(
+            [sys.executable, "-c", _GUARD, *command],
+            cwd=ROOT,
+            env={**os.environ, **environ},
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            pass_fds=keep,
+        )
+    try:
+        yield
+    finally:
+        assert guard.stdin
+        guard.stdin.close()
+        guard.wait(60)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
 
 
 def own_role(box: Sandbox) -> str:
@@ -68,27 +91,15 @@ def write_ini(box: Sandbox, path: Path, **options: str) -> Path:
 def gunicorn(ini: Path, **environ: str) -> Iterator[str]:
     """Its address. Connections wait in the listener until the workers are up."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-    command = [sys.executable, "-c", _PROGRAM, str(listener.fileno()), "ckanext.external_storage.wsgi:app"]
-    command += ["--worker-class", "gthread", "--workers", "2", "--threads", "8", "--no-control-socket"]
-    command += ["--timeout", "300", "--graceful-timeout", "1", "--limit-request-field_size", "16380"]
-    with open(ini.with_suffix(".log"), "w") as log:
-        server = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "CKAN_INI": str(ini), **environ},
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            pass_fds=[listener.fileno()],
-        )
-        port = listener.getsockname()[1]
+    port, descriptor = listener.getsockname()[1], listener.fileno()
+    os.set_inheritable(descriptor, True)
+    command = [sys.executable, "-m", "gunicorn", "ckanext.external_storage.wsgi:app"]
+    command += ["--bind", f"fd://{descriptor}", "--worker-class", "gthread", "--workers", "2"]
+    command += ["--threads", "8", "--timeout", "300", "--graceful-timeout", "1", "--no-control-socket"]
+    command += ["--limit-request-field_size", "16380"]
+    with running(command, ini.with_suffix(".log"), [descriptor], CKAN_INI=str(ini), **environ):
         listener.close()  # gunicorn has it: if it ends, connections are refused rather than left waiting
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            assert server.stdin
-            server.stdin.close()
-            server.wait(60)
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager

@@ -1,0 +1,207 @@
+"""The servers that stand before ours, set up as docs/external_storage_serving.rst says."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import shutil
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.conftest import SANDBOX
+from tests.external_storage import standalone
+from tests.interop import documents, elsewhere
+from tests.portal import Portal, editor_and_dataset, pointer, standing
+
+PAGE = "external_storage_serving"
+MiB = 1 << 20
+PATIENCE = 60
+
+
+@dataclass(frozen=True)
+class Site:
+    """The server as clients reach it; without TLS if ``certificate`` is None. ``store``: its files."""
+
+    url: str
+    certificate: Path | None
+    store: Path
+
+    def ask(self, method: str, url: str, **kwargs) -> requests.Response:
+        verify = str(self.certificate) if self.certificate else True
+        return requests.request(method, url, verify=verify, timeout=PATIENCE, **kwargs)
+
+    def connected(self) -> socket.socket:
+        parts = urlsplit(self.url)
+        connection = socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE)
+        if not self.certificate:
+            return connection
+        context = ssl.create_default_context(cafile=self.certificate)
+        return context.wrap_socket(connection, server_hostname=parts.hostname)
+
+
+def certificate(directory: Path) -> tuple[Path, Path]:
+    """One for localhost, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    paths = directory / "certificate.pem", directory / "key.pem"
+    paths[0].write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return paths
+
+
+@pytest.fixture(scope="module")
+def portal() -> Iterator[Portal]:
+    with standing() as portal:
+        yield portal
+
+
+@pytest.fixture
+def nginx(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    box = request.config.stash[SANDBOX]
+    port, (cert, key) = standalone.free_port(), certificate(tmp_path)
+    url = f"https://localhost:{port}/lfs"
+    ini = standalone.write_ini(box, tmp_path / "lfs.ini", **{"ckanext.external_storage.lfs_url": url})
+    with standalone.gunicorn(ini) as address:
+        server = documents.filled_in(
+            documents.example(PAGE, "nginx"),
+            {
+                "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+                "data.example.org;": "localhost;",
+                "/etc/ssl/data.example.org.pem": str(cert),
+                "/etc/ssl/data.example.org.key": str(key),
+                "http://127.0.0.1:8001": address,
+            },
+        )
+        kept = [f"{name}_temp_path {tmp_path}/{name};" for name in ("proxy", "fastcgi", "uwsgi", "scgi")]
+        kept += [f"client_body_temp_path {tmp_path}/body;", "access_log off;"]
+        path = tmp_path / "nginx.conf"
+        path.write_text(
+            f"user root; daemon off; pid {tmp_path}/nginx.pid; events {{}}\n"
+            f"http {{ {' '.join(kept)}\n{server} }}\n"
+        )
+        program = shutil.which("nginx") or "/usr/sbin/nginx"
+        command = [program, "-e", "stderr", "-c", str(path), "-p", str(tmp_path)]
+        with standalone.running(command, tmp_path / "nginx.log"):
+            site = Site(url, cert, Path(box.options["ckanext.external_storage.local.path"]))
+            wait_for(site, tmp_path / "nginx.log")
+            yield site
+
+
+@pytest.fixture
+def uwsgi(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    box = request.config.stash[SANDBOX]
+    address = f"127.0.0.1:{standalone.free_port()}"
+    url = f"http://{address}/lfs"
+    ini = standalone.write_ini(box, tmp_path / "lfs.ini", **{"ckanext.external_storage.lfs_url": url})
+    path = tmp_path / "uwsgi.ini"
+    values = {"127.0.0.1:8001": address, "/etc/ckan/lfs.ini": str(ini)}
+    path.write_text(documents.filled_in(documents.example(PAGE, "uwsgi"), values))
+    program = elsewhere.python("uwsgi").parent / "uwsgi"
+    command = [str(program), "--ini", str(path), "--virtualenv", sys.prefix, "--die-on-term"]
+    with standalone.running(command, tmp_path / "uwsgi.log"):
+        site = Site(url, None, Path(box.options["ckanext.external_storage.local.path"]))
+        wait_for(site, tmp_path / "uwsgi.log")
+        yield site
+
+
+def wait_for(site: Site, log: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with contextlib.suppress(requests.ConnectionError):
+            assert site.ask("GET", f"{site.url}/health").json()["healthy"], log.read_text()
+            return
+        time.sleep(0.1)
+    pytest.fail(log.read_text())
+
+
+def arriving(site: Site, before: set[Path]) -> bool:
+    """Whether bytes of a new file are in the store."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        new = {path for path in site.store.rglob("*") if path.is_file()} - before
+        with contextlib.suppress(FileNotFoundError):
+            if any(path.stat().st_size >= MiB for path in new):
+                return True
+        time.sleep(0.05)
+    return False
+
+
+def test_nginx_as_documented(portal, nginx):
+    moves_files(portal, nginx)
+    assert nginx.ask("GET", f"{nginx.url}/metrics").status_code == 404
+
+
+@pytest.mark.proof(runs=(0, 1))  # it takes a compiler half a minute
+def test_uwsgi_as_documented(portal, request, counts):
+    for _ in range(counts["runs"]):
+        moves_files(portal, request.getfixturevalue("uwsgi"))
+
+
+def moves_files(portal: Portal, site: Site) -> None:
+    editor, dataset = editor_and_dataset()
+    token = portal.write_token(editor, dataset)
+    repository = f"{dataset['organization']['name']}/{dataset['name']}"
+
+    def batch(operation: str, data: bytes, token: str = token) -> requests.Response:
+        return site.ask(
+            "POST",
+            f"{site.url}/{repository}.git/info/lfs/objects/batch",
+            json={"operation": operation, "objects": [pointer(data)]},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+
+    def action(operation: str, data: bytes) -> dict:
+        found = batch(operation, data).json()["objects"][0]["actions"][operation]
+        assert found["href"].startswith(f"{site.url}/")
+        return found
+
+    # Passed on while it arrives: the store has a part of it before the client has sent the rest.
+    large = bytes(3 * MiB) + dataset["id"].encode()
+    upload = action("upload", large)
+    before = {path for path in site.store.rglob("*") if path.is_file()}
+    lines = [f"PUT {urlsplit(upload['href']).path} HTTP/1.1", f"Host: {urlsplit(site.url).netloc}"]
+    lines += [f"{name}: {value}" for name, value in upload["header"].items()]
+    lines += [f"Content-Length: {len(large)}", "Connection: close", "", ""]
+    with site.connected() as connection, connection.makefile("rb") as answer:
+        connection.sendall("\r\n".join(lines).encode() + large[: 2 * MiB])
+        assert arriving(site, before)
+        connection.sendall(large[2 * MiB :])
+        assert b" 200 " in answer.readline()
+    download = action("download", large)
+    assert site.ask("GET", download["href"], headers=download["header"]).content == large
+    part = site.ask("GET", download["href"], headers={**download["header"], "Range": "bytes=-36"})
+    assert (part.status_code, part.content) == (206, dataset["id"].encode())
+
+    other = b"other" + dataset["id"].encode()
+    upload = action("upload", other)
+    chunked = site.ask("PUT", upload["href"], data=iter([other]), headers=upload["header"])
+    assert chunked.status_code == 411
+    assert batch("upload", other, token="x" * 8192).status_code == 401  # the longest header arrives
