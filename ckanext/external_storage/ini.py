@@ -41,8 +41,8 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
             raise ValueError(f"{path} does not say {option}. Set it there, or {FROM_ENVIRONMENT[option]}.")
     for declared in _declared():
         key = declared["key"]
-        given = found.get(key, found.get(declared.get("legacy_key"), declared.get("default")))
-        found[key] = _typed(key, given, declared.get("type"))
+        older = found.get(declared.get("legacy_key", key), declared.get("default"))
+        found[key] = _typed(key, found.get(key, older), declared.get("type"))
     return found
 
 

@@ -32,7 +32,7 @@ View = Callable[..., Any]
 OLDER_ENDPOINTS = ("blob_storage.download", "extstorage.download")
 
 blueprint = Blueprint("external_storage", __name__)
-_registered_with: list[Flask] = []
+_registered_with: list[Any] = []
 
 
 def _remember(state: BlueprintSetupState) -> None:

@@ -13,8 +13,8 @@ from werkzeug.wrappers import Request, Response
 from ckanext.external_storage import config, errors, ini
 from ckanext.external_storage.lfs.app import LfsApplication
 from ckanext.external_storage.lfs.settings import Settings
+from ckanext.external_storage.standalone import public
 from ckanext.external_storage.storage.local import LocalStore
-from ckanext.external_storage.wsgi import public
 
 PAGE = "https://maps.example.org"
 BATCH = "/o/d.git/info/lfs/objects/batch"
@@ -142,7 +142,7 @@ class TestMetrics:
 
 
 class TestPublicAddress:
-    """What `wsgi.public` makes of a request: the address and the path that the application sees."""
+    """What `standalone.public` makes of a request: the address and the path that the application sees."""
 
     def asked(self, url: str, hops: int, path: str, headers: dict[str, str]) -> str:
         @Request.application

@@ -86,7 +86,7 @@ def status_of(connection: socket.socket) -> int:
 
 def test_it_is_without_ckan():
     program = (
-        "import sys, ckanext.external_storage.wsgi\n"
+        "import sys, ckanext.external_storage.standalone\n"
         "print(sorted({'ckan', 'ckantoolkit', 'flask'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

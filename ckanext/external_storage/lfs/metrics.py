@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,8 +24,7 @@ from ckanext.external_storage.lfs.settings import Settings
 
 try:
     import prometheus_client
-    from prometheus_client import exposition, multiprocess
-    from prometheus_client.core import GaugeMetricFamily
+    import prometheus_client.multiprocess
 except ImportError:
     prometheus_client = None
 
@@ -90,11 +90,11 @@ def show(settings: Settings, request: Request) -> Response:
         raise errors.MetricsMissing
     numbers = prometheus_client.CollectorRegistry()
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        multiprocess.MultiProcessCollector(numbers)
+        prometheus_client.multiprocess.MultiProcessCollector(numbers)
     else:
         numbers.register(_registry)
     numbers.register(_Uploads(settings.engine()))
-    encode, content_type = exposition.choose_encoder(request.headers.get("Accept", ""))
+    encode, content_type = prometheus_client.exposition.choose_encoder(request.headers.get("Accept", ""))
     return Response(encode(numbers), content_type=content_type, headers={"Cache-Control": "no-store"})
 
 
@@ -120,7 +120,7 @@ class _Uploads:
     def __init__(self, engine: sa.Engine):
         self.engine = engine
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Any]:
         state = model.upload.c.state
         query = sa.select(state, sa.func.count()).where(state.in_(UNDER_WAY)).group_by(state)
         try:
@@ -129,7 +129,9 @@ class _Uploads:
         except SQLAlchemyError as error:
             log.error("metrics: uploads cannot be counted: %s", error)
             return  # the rest is worth having
-        gauge = GaugeMetricFamily("external_storage_uploads", "Uploads that have not ended", labels=["state"])
+        assert prometheus_client
+        family = prometheus_client.metrics_core.GaugeMetricFamily
+        gauge = family("external_storage_uploads", "Uploads that have not ended", labels=["state"])
         for name in UNDER_WAY:
             gauge.add_metric([name], found.get(name, 0))
         yield gauge
