@@ -179,7 +179,9 @@ def moves_files(portal: Portal, site: Site) -> None:
         )
 
     def action(operation: str, data: bytes) -> dict:
-        found = batch(operation, data).json()["objects"][0]["actions"][operation]
+        answer = batch(operation, data)
+        assert answer.status_code == 200, answer.text
+        found = answer.json()["objects"][0]["actions"][operation]
         assert found["href"].startswith(f"{site.url}/")
         return found
 

@@ -64,13 +64,20 @@ def test_ckans_own_cors_says_nothing_here(portal):
     assert good.json == {"healthy": True, "database": "ok", "store": "ok", "secret": "ok"}
 
 
-@pytest.mark.ckan_config("ckan.site_url", "https://data.example.org")
-@pytest.mark.ckan_config("ckan.root_path", "/data/{{LANG}}")
-def test_addresses_are_those_of_the_configuration(portal):
+@pytest.fixture
+def below_a_path(ckan_config, monkeypatch) -> Iterator[Portal]:
+    """A portal that is served below a path, with the language after it."""
+    monkeypatch.setitem(ckan_config, "ckan.root_path", "/data/{{LANG}}")
+    with standing() as portal:
+        yield portal
+
+
+def test_addresses_are_those_of_the_configuration(below_a_path):
+    portal = below_a_path
     editor, dataset = editor_and_dataset()
     token = portal.write_token(editor, dataset)
     portal.client.environ_base["HTTP_X_FORWARDED_HOST"] = "evil.org"
     (answer,) = portal.batch(dataset, token, "upload", {"oid": "0" * 64, "size": 1})
     for action in answer["actions"].values():
-        assert action["href"].startswith("https://data.example.org/data/lfs/")
+        assert action["href"].startswith("http://test.ckan.net/data/lfs/")
         assert path(action["href"]).startswith("/data/lfs/")

@@ -24,8 +24,8 @@ class Settings:
     ``url``: public base URL, e.g. ``https://data.example.org/lfs``; answers are built from it, never from
     a request's Host. ``namespace``: stands for any organisation in a path.
     ``verify_token``: a JWT → what it proves now, revocation included; raises InvalidToken.
-    ``forwarded``: the address that a request has in its environ is the public one (standalone.py sees to that) and
-    stands for ``url``. ``cors_origins``: see `cors`. ``metrics_token_file``: see `metrics`.
+    ``forwarded``: the address that a request has in its environ is the public one (standalone.py sees to
+    that) and stands for ``url``. ``cors_origins``: see `cors`. ``metrics_token_file``: see `metrics`.
     ``limits``: of uploads. ``check_later``: has a received upload (its id, bytes) checked in the background;
     ``believe_server``: whether an external server's word for a file is enough (`transfer.at_server`);
     ``checker_alive``: whether somebody is there to do it.
