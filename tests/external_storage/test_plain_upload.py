@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import uuid
 
 import pytest
@@ -10,8 +11,10 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.tests import factories
 from werkzeug.datastructures import FileStorage
+from werkzeug.test import create_environ, run_wsgi_app
 
-from ckanext.external_storage import plain_upload
+from ckanext.external_storage import config, plain_upload
+from ckanext.external_storage.transfer import quota
 from tests.portal import editor_and_dataset, oid_of
 
 
@@ -171,6 +174,65 @@ class TestInTheMiddleOfATransaction:
         _, dataset = editor_and_dataset()
         assert model.Package.get(dataset["id"]).title
         assert self.save(dataset, data)["sha256"] == oid_of(data)
+
+
+class TestMeanwhile:
+    """What others do while the file is being stored."""
+
+    def save(self, portal, user, dataset, data, meanwhile):
+        class Source(io.BytesIO):
+            def read(self, size=-1, /):
+                nonlocal meanwhile
+                if todo := meanwhile:
+                    meanwhile = None
+                    other = threading.Thread(target=todo)
+                    other.start()
+                    other.join()
+                return super().read(size)
+
+        context = {"user": user["name"]}
+        given = {"package_id": dataset["id"], "upload": FileStorage(Source(data), "x.csv")}
+        try:
+            return tk.get_action("resource_create")(context, given)
+        finally:
+            assert meanwhile is None
+
+    def post(self, portal, action, **data):
+        headers = {"Authorization": factories.SysadminWithToken()["token"]}
+        return lambda: portal.app.test_client().post(f"/api/3/action/{action}", json=data, headers=headers)
+
+    def test_the_dataset_is_purged(self, portal, data):
+        editor, dataset = editor_and_dataset()
+        purge = self.post(portal, "dataset_purge", id=dataset["id"])
+        with pytest.raises(tk.ValidationError, match="was deleted"):
+            self.save(portal, editor, dataset, data, purge)
+
+    def test_the_dataset_is_moved_out_of_reach(self, portal, data):
+        editor, dataset = editor_and_dataset()
+        elsewhere = factories.Organization()
+        move = self.post(
+            portal, "package_owner_org_update", id=dataset["id"], organization_id=elsewhere["id"]
+        )
+        with pytest.raises(tk.NotAuthorized):
+            self.save(portal, editor, dataset, data, move)
+        model.Session.remove()
+        assert model.Package.get(dataset["id"]).resources == []
+
+
+def test_a_form_that_finds_no_room_is_refused_before_it_is_read(portal):
+    form = create_environ("/dataset/x/resource/new", method="POST", content_type="multipart/form-data")
+    body, status, _headers = run_wsgi_app(portal.app.app, {**form, "CONTENT_LENGTH": str(1 << 60)})
+    assert status.startswith("507")
+    assert "TMPDIR" in b"".join(body).decode()
+
+
+def test_what_the_store_says_is_an_error_of_the_file(portal, data):
+    editor, dataset = editor_and_dataset()
+    with config.engine().begin() as connection:
+        quota.set_limit(connection, dataset["owner_org"], len(data) - 1)
+    error = post(portal, "resource_create", editor, data, package_id=dataset["id"], status=409)
+    assert "upload" in error
+    assert portal.action("package_show", editor, id=dataset["id"])["resources"] == []
 
 
 def test_files_are_found_wherever_they_may_stand():

@@ -27,7 +27,7 @@ def settled(context: Any, package_id: str, data_dict: dict[str, Any]) -> dict[st
     ids = resources.named_uploads(given)
     if ids or resources.claimed_oids(given, rows):
         # Before anything is said about files, and before a row is locked.
-        tk.check_access("package_update", dict(context), {"id": package_id})
+        _check_access("package_update", context, {"id": package_id})
     connection = model.Session.connection()
     found, problems = resources.with_uploads(given, attaching.of_dataset(connection, package_id, ids))
     claimed = resources.claimed_oids(found, rows)
@@ -49,7 +49,7 @@ def create_dataset(core: Any, context: Any, data_dict: dict[str, Any], owner_org
     given = _given_resources(data_dict)
     if given is None or not any(_may_have_file(item) for item in given):
         return core(context, data_dict)
-    tk.check_access("package_create", dict(context), data_dict)
+    _check_access("package_create", context, data_dict)
     user = model.User.get(context.get("user"))
     user_id = user.id if user else ""
     ids = resources.named_uploads(given)
@@ -60,6 +60,12 @@ def create_dataset(core: Any, context: Any, data_dict: dict[str, Any], owner_org
     _refuse(problems, more)
     with new_datasets.bringing(user_id, config.namespace(), uploads.values()):
         return core(context, {**data_dict, "resources": result})
+
+
+def _check_access(action: str, context: Any, data_dict: dict[str, Any]) -> None:
+    # A copy: the check leaves objects in it that the action itself must not find there.
+    copy: Any = dict(context)
+    tk.check_access(action, copy, data_dict)
 
 
 def _given_resources(data_dict: dict[str, Any]) -> _Resources | None:

@@ -1,0 +1,54 @@
+"""Files in a dataset type of ckanext-scheming, whose form and whose schema are not CKAN's own."""
+
+from __future__ import annotations
+
+import io
+import uuid
+
+import pytest
+from ckan.tests import factories
+
+from tests.external_storage.test_upload_ids import extras, upload
+from tests.portal import Portal, oid_of
+
+pytestmark = [
+    pytest.mark.ckan_config(
+        "ckan.plugins", "versioning external_storage authz_service scheming_datasets scheming_nerf_index"
+    ),
+    pytest.mark.ckan_config("scheming.dataset_schemas", "tests.external_storage:measurements.yaml"),
+]
+
+
+def test_the_preset_for_files_and_new_datasets(portal: Portal):
+    data = f"id,value\n1,{uuid.uuid4()}\n".encode()
+    editor = factories.UserWithToken()
+    organization = factories.Organization(users=[{"name": editor["name"], "capacity": "editor"}])
+    id = upload(editor, data, owner_org=organization["id"])
+    dataset = portal.action(
+        "package_create",
+        editor,
+        type="measurement",
+        name=f"m-{uuid.uuid4()}",
+        title="M",
+        owner_org=organization["id"],
+        resources=[{"upload_id": id, "instrument": "scale"}],
+    )
+    (first,) = dataset["resources"]
+    assert portal.get(first["url"]).data == data
+    wanted = {"sha256": oid_of(data), "lfs_prefix": f"ckan/{dataset['id']}", "instrument": "scale"}
+    assert extras(first["id"]) == wanted
+
+    # The form forgets a field that must be there, and comes again with the file that it brought.
+    address = f"/measurement/{dataset['id']}/resource/new"
+    assert 'id="field-upload-limit"' in portal.get(address, editor).text
+    form = {"save": "go-dataset-complete", "id": "", "url_type": "upload", "url": "", "instrument": ""}
+    headers = {"Authorization": editor["token"]}
+    file = (io.BytesIO(data + b"2"), "second.csv")
+    page = portal.client.post(address, data={**form, "upload": file}, headers=headers)
+    (line,) = [line for line in page.text.splitlines() if 'name="upload_id"' in line]
+    kept = line.split('name="upload_id" value="')[1].split('"')[0]
+    again = {**form, "instrument": "scale", "upload_id": kept}
+    portal.client.post(address, data=again, headers=headers, follow_redirects=False, status=302)
+    saved = portal.action("package_show", editor, id=dataset["id"])["resources"]
+    assert [r["sha256"] for r in saved] == [oid_of(data), oid_of(data + b"2")]
+    assert portal.get(saved[1]["url"]).data == data + b"2"
