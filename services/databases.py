@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
 from collections.abc import Iterable
 from contextlib import closing
 from importlib.metadata import version
@@ -12,15 +14,43 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql
 
-from services import progress
+from services import postgres, progress
 from services.checkout import ROOT, VENV
-from services.settings import Settings
+from services.settings import HOST, Settings
+
+#: The role that reads the DataStore for visitors.
+READER = "ckan_datastore_reader"
 
 
 def create(settings: Settings, name: str, template: str = "template0") -> None:
     """Make the database afresh: what had that name is dropped."""
     drop(settings, name)
     _execute(settings, "CREATE DATABASE {} TEMPLATE {}", sql.Identifier(name), sql.Identifier(template))
+
+
+def create_datastore(settings: Settings, name: str, site: str) -> dict[str, str]:
+    """Make a database for CKAN's DataStore as CKAN documents it, for the site on the database *site*; its
+    options. A role that may only read is made with the first one."""
+    from ckanext.datastore.cli import permissions_sql
+
+    create(settings, name)
+    if (READER,) not in _execute(settings, "SELECT rolname FROM pg_roles"):
+        create_role = "CREATE ROLE {} LOGIN PASSWORD {}"
+        _execute(settings, create_role, sql.Identifier(READER), sql.Literal(settings.password))
+    write_url = settings.database_url(name)
+    where = ("--host", HOST, "--port", str(settings.ports["postgres"]), "--username", "ckan")
+    subprocess.run(
+        [postgres.binaries() / "psql", *where, "--dbname", name, "--quiet", "--set", "ON_ERROR_STOP=1"],
+        input=permissions_sql(site, name, "ckan", "ckan", READER),
+        stdout=subprocess.DEVNULL,
+        check=True,
+        text=True,
+        env={**os.environ, "PGPASSWORD": settings.password},
+    )
+    return {
+        "ckan.datastore.write_url": write_url,
+        "ckan.datastore.read_url": write_url.replace("//ckan:", f"//{READER}:", 1),
+    }
 
 
 def drop(settings: Settings, name: str) -> None:

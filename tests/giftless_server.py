@@ -54,6 +54,8 @@ class Giftless:
     url: str
     #: Where it keeps its files.
     files: Path
+    #: Of its process.
+    pid: int
 
     def batch(self, repository: str, token: str, operation: str, *pointers: Any) -> requests.Response:
         """repository: ``<namespace>/<dataset id>``."""
@@ -101,7 +103,7 @@ def running(public_key: Path, directory: Path, action_lifetime: int = 60) -> Ite
     port = process.stdout.readline().strip()
     assert port, log.read_text()[-3000:]
     try:
-        yield Giftless(f"http://127.0.0.1:{port}", directory / "files")
+        yield Giftless(f"http://127.0.0.1:{port}", directory / "files", process.pid)
     finally:
         process.stdin.close()
         process.wait(timeout=30)

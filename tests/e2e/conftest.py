@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,11 +54,18 @@ class LiveSite:
 def site(request: pytest.FixtureRequest) -> Iterator[LiveSite]:
     """Shares database, index and files with the tests of this process, and ends with it."""
     box = request.config.stash[SANDBOX]
-    log = LOG / f"live-site-{box.number}.log"
+    with served(box.ini, LOG / f"live-site-{box.number}.log") as site:
+        yield site
+
+
+@contextmanager
+def served(ini: Path, log: Path, **environment: str) -> Iterator[LiveSite]:
+    """The site of this ini file, on a port of its own."""
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.e2e.live_site", str(box.ini)],
+            [sys.executable, "-m", "tests.e2e.live_site", str(ini)],
             cwd=ROOT,
+            env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -15,8 +15,8 @@ from ckan.cli import load_config
 from ckan.config.middleware import make_app
 from werkzeug.serving import make_server
 
-#: Plugins of core that show files.
-VIEWS = "image_view text_view"
+#: Plugins that show files.
+VIEWS = "image_view text_view pdf_view resource_proxy"
 
 
 def main(ini: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -34,6 +35,22 @@ def python(*packages: str) -> Path:
         run([*uv, "pip", "install", "--quiet", "--python", str(interpreter), *packages])
 
     return _made("python", (sys.version, *packages), make) / "bin" / "python"
+
+
+def beside_ckan(*packages: str) -> Path:
+    """A directory with exactly these packages from PyPI, and not with what they require: in ``PYTHONPATH`` it
+    adds CKAN extensions, and what they need, to a process of CKAN."""
+
+    def make(directory: Path) -> None:
+        uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
+        run([*uv, "--no-deps", "--target", str(directory), *packages])
+        shutil.rmtree(directory / "tests", ignore_errors=True)  # which some package leaves there
+        # The package `ckanext` is there before the path is looked at, with one place only.
+        (directory / "sitecustomize.py").write_text(
+            f"import ckanext\nckanext.__path__.append({str(directory / 'ckanext')!r})\n"
+        )
+
+    return _made("beside-ckan", (sys.version, *packages), make)
 
 
 def node(*packages: str) -> Path:
