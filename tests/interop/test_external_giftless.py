@@ -215,10 +215,8 @@ def test_unverified_files_can_be_used_at_once(portal: Portal, server: Giftless, 
 def test_files_of_before_there_were_records(portal: Portal, server: Giftless, data: bytes):
     editor, dataset = editor_and_dataset()
     lay(server, dataset, data)
-    extras = {"sha256": oid_of(data), "lfs_prefix": f"ckan/{dataset['id']}"}
-    row = model.Resource(
-        package_id=dataset["id"], url="data.csv", url_type="upload", size=len(data), extras=extras, position=0
-    )
+    row = model.Resource(package_id=dataset["id"], url="data.csv", url_type="upload", size=len(data))
+    row.position, row.extras = 0, {"sha256": oid_of(data), "lfs_prefix": f"ckan/{dataset['id']}"}
     model.Session.add(row)
     model.repo.commit()
     id = row.id

@@ -45,9 +45,7 @@ def bring(
     wanted = {oid: size}
     with engine.begin() as connection:
         here = links.linked(connection, package_id, [oid])
-        opened = (
-            {} if here else uploads.open_uploads(connection, user_id, package_id, wanted, now, store=store)
-        )
+        opened = {} if here else uploads.open_uploads(connection, user_id, package_id, wanted, now, store=store)
     for upload in opened.values():
         receiving.receive(engine, store, upload, stream, now)
 
