@@ -11,7 +11,7 @@ from typing import IO
 import sqlalchemy as sa
 
 from ckanext.external_storage import errors, model
-from ckanext.external_storage.storage.base import ObjectStore, key_for
+from ckanext.external_storage.storage.base import ObjectStore, new_key
 from ckanext.external_storage.transfer import links, quota, receiving, uploads
 from ckanext.external_storage.transfer.dead_keys import bury
 
@@ -45,7 +45,9 @@ def bring(
     wanted = {oid: size}
     with engine.begin() as connection:
         here = links.linked(connection, package_id, [oid])
-        opened = {} if here else uploads.open_uploads(connection, user_id, package_id, wanted, now, store=store)
+        opened = (
+            {} if here else uploads.open_uploads(connection, user_id, package_id, wanted, now, store=store)
+        )
     for upload in opened.values():
         receiving.receive(engine, store, upload, stream, now)
 
@@ -68,7 +70,7 @@ def take(
     """
     size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
-    upload = _opened(engine, user_id, package_id, owner_org, filename, size, now)
+    upload = _opened(engine, store, user_id, package_id, owner_org, filename, size, now)
     try:
         oid = store.put(upload.key, stream, size, None)
     except errors.StorageError:
@@ -80,6 +82,7 @@ def take(
 
 def _opened(
     engine: sa.Engine,
+    store: ObjectStore,
     user_id: str,
     package_id: str | None,
     owner_org: str | None,
@@ -88,7 +91,7 @@ def _opened(
     now: datetime,
 ) -> uploads.Upload:
     upload_id = str(uuid.uuid4())
-    key = key_for(None, upload_id)
+    key = new_key(store, package_id, None, size, upload_id)
     with engine.begin() as connection:
         connection.execute(
             model.upload.insert().values(
