@@ -22,11 +22,11 @@ __all__ = [
 
 
 def external_storage_file(resource: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a page says of a stored file: ``{"sha256", "size", "url", "verified"}``; None for a resource without
-    one.
+    """What a page says of a stored file, None for a resource without one: ``{"sha256", "size", "url",
+    "verified"}``.
 
-    ``size`` in bytes; ``url`` is the address of this very file, whatever the resource gets later. ``verified``
-    is false for files of an external server that nobody has hashed.
+    ``size`` in bytes; ``url`` is the address of this very file, whatever the resource gets later.
+    ``verified`` is false for files of an external server that nobody has hashed.
     """
     oid = resources.stored_oid(resource)
     if oid is None:

@@ -82,8 +82,8 @@ upload = sa.Table(
 
 #: Bytes that are present under ``key`` and were hashed. The primary key is what "create once" means.
 #: ``hashed`` is false only for what an external server said it has while ``verify_external`` was off; such a
-#: row says nothing to anybody but the links that have a copy of their own, and is replaced by the first upload
-#: that was hashed.
+#: row says nothing to anybody but the links that have a copy of their own, and is replaced by the first
+#: upload that was hashed.
 object = sa.Table(
     "external_storage_object",
     metadata,
@@ -96,8 +96,8 @@ object = sa.Table(
 )
 
 #: This dataset brought these bytes itself. Nothing refers to an object without a link. ``own_key``: the
-#: dataset's own copy, where the store keeps one for each (an external server); ``unverified_size``: bytes that
-#: copy has by the server's word, if nobody has hashed it.
+#: dataset's own copy, where the store keeps one for each (an external server); ``unverified_size``: bytes
+#: that copy has by the server's word, if nobody has hashed it.
 link = sa.Table(
     "external_storage_link",
     metadata,

@@ -14,17 +14,17 @@ import pytest
 import requests
 import sqlalchemy as sa
 from ckan import model
-from ckan.exceptions import CkanConfigurationException
 from ckan.lib import search
+from ckan.plugins import toolkit as tk
 
 from ckanext.authz_service import giftless, keys
 from ckanext.external_storage import config, ini, jobs
 from ckanext.external_storage.model import upload as uploads
 from ckanext.external_storage.transfer import hashing
 from tests.giftless_server import Giftless, running
-from tests.portal import Portal, editor_and_dataset, oid_of, path, pointer
+from tests.portal import Portal, editor_and_dataset, oid_of, path, pointer, standing
 
-pytestmark = pytest.mark.usefixtures("with_plugins", "with_giftless")
+OPTION = "ckanext.external_storage."
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +42,16 @@ def server(keys_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield found
 
 
-@pytest.fixture
-def with_giftless(server: Giftless, keys_dir: Path, ckan_config, monkeypatch) -> None:
-    monkeypatch.setitem(ckan_config, "ckanext.authz_service.keys_dir", str(keys_dir))
-    monkeypatch.setitem(ckan_config, "ckanext.external_storage.storage_service_url", f"{server.url}/")
+@pytest.fixture(scope="module")
+def portal() -> Iterator[Portal]:
+    with standing() as portal:
+        yield portal
 
 
-@pytest.fixture
-def portal(app) -> Portal:
-    return Portal(app)
+@pytest.fixture(autouse=True)
+def with_giftless(portal: Portal, server: Giftless, keys_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(tk.config, "ckanext.authz_service.keys_dir", str(keys_dir))
+    monkeypatch.setitem(tk.config, OPTION + "storage_service_url", f"{server.url}/")
 
 
 @pytest.fixture
@@ -110,6 +111,22 @@ def test_a_file_that_comes_with_the_save(portal: Portal, server: Giftless, data:
     assert bytes_of(portal, resource) == data
     head = portal.client.head(path(resource["url"]))
     assert (head.status_code, head.content_length, head.get_etag()[0]) == (200, len(data), oid_of(data))
+
+
+def test_a_file_that_comes_with_its_dataset(portal: Portal, data: bytes):
+    editor, dataset = editor_and_dataset()
+    response = portal.client.post(
+        "/api/3/action/package_create",
+        data={
+            "name": f"with-a-file-{uuid.uuid4()}",
+            "owner_org": dataset["owner_org"],
+            "resources__0__upload": (io.BytesIO(data), "data.csv"),
+        },
+        headers={"Authorization": editor["token"]},
+    )
+    assert response.status_code == 200, response.text
+    (resource,) = response.json["result"]["resources"]
+    assert bytes_of(portal, resource) == data
 
 
 def test_the_same_file_in_two_datasets_is_there_twice(portal: Portal, server: Giftless, data: bytes):
@@ -193,8 +210,8 @@ def test_a_client_that_talks_to_giftless_itself_saves_again(portal: Portal, serv
     assert bytes_of(portal, save(portal, editor, dataset, data)) == data
 
 
-@pytest.mark.ckan_config("ckanext.external_storage.verify_external", False)
-def test_unverified_files_can_be_used_at_once(portal: Portal, server: Giftless, data: bytes):
+def test_unverified_files_can_be_used_at_once(portal: Portal, server: Giftless, data: bytes, monkeypatch):
+    monkeypatch.setitem(tk.config, OPTION + "verify_external", False)
     editor, dataset = editor_and_dataset()
     lay(server, dataset, data)
     resource = save(portal, editor, dataset, data)
@@ -215,10 +232,8 @@ def test_unverified_files_can_be_used_at_once(portal: Portal, server: Giftless, 
 def test_files_of_before_there_were_records(portal: Portal, server: Giftless, data: bytes):
     editor, dataset = editor_and_dataset()
     lay(server, dataset, data)
-    extras = {"sha256": oid_of(data), "lfs_prefix": f"ckan/{dataset['id']}"}
-    row = model.Resource(
-        package_id=dataset["id"], url="data.csv", url_type="upload", size=len(data), extras=extras, position=0
-    )
+    row = model.Resource(package_id=dataset["id"], url="data.csv", url_type="upload", size=len(data))
+    row.position, row.extras = 0, {"sha256": oid_of(data), "lfs_prefix": f"ckan/{dataset['id']}"}
     model.Session.add(row)
     model.repo.commit()
     id = row.id
@@ -230,13 +245,13 @@ def test_files_of_before_there_were_records(portal: Portal, server: Giftless, da
     )
 
 
-def test_a_server_that_is_down(portal: Portal, data: bytes, ckan_config, monkeypatch):
+def test_a_server_that_is_down(portal: Portal, data: bytes, monkeypatch):
     editor, dataset = editor_and_dataset()
     resource = send(portal, editor, dataset, data)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         away = f"http://127.0.0.1:{unused.getsockname()[1]}"
-    monkeypatch.setitem(ckan_config, "ckanext.external_storage.storage_service_url", away)
+    monkeypatch.setitem(tk.config, OPTION + "storage_service_url", away)
     for page in ("", f"/resource/{resource['id']}"):
         assert portal.get(f"/dataset/{dataset['name']}{page}").status_code == 200
     for _ in range(3):
@@ -268,7 +283,7 @@ def test_the_older_documentation_s_options(prefix: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("url", ["lfs.example.org", "ftp://lfs.example.org", "https://u:p@lfs.example.org"])
-def test_an_address_that_is_none_is_refused_at_start(url: str, ckan_config, monkeypatch):
-    monkeypatch.setitem(ckan_config, "ckanext.external_storage.storage_service_url", url)
-    with pytest.raises(CkanConfigurationException, match="storage_service_url"):
+def test_an_address_that_is_none_is_refused(url: str, monkeypatch):
+    monkeypatch.setitem(tk.config, OPTION + "storage_service_url", url)
+    with pytest.raises(ValueError, match="storage_service_url"):
         config.check_storage_service_url()

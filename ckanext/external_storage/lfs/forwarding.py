@@ -117,8 +117,8 @@ def response(
 ) -> Response:
     """The file as the answer to a GET or HEAD: a redirect to the server.
 
-    If a header is needed there, which a redirect cannot carry, or if the file is to be *shown* inline, of which
-    the server knows nothing, the bytes come through us. Raises StoreUnavailable.
+    If a header is needed there, which a redirect cannot carry, or if the file is to be *shown* inline, of
+    which the server knows nothing, the bytes come through us. Raises StoreUnavailable.
     """
     shown = shown or presentation(name)
     if environ["REQUEST_METHOD"] == "HEAD":

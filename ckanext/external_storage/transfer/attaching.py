@@ -13,6 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from ckanext.external_storage import errors, model
+from ckanext.external_storage.storage.base import own_key
 from ckanext.external_storage.transfer import links
 
 
@@ -53,12 +54,12 @@ def attach(
         table.update()
         .values(package_id=package_id)
         .where(table.c.id.in_(ids), table.c.state == "verified", _unattached(user_id, owner_org))
-        .returning(table.c.id, table.c.oid)
+        .returning(table.c.id, table.c.oid, table.c.key)
     ).all()
     if len(rows) < len(ids):
         raise errors.UploadNotFound
     for row in rows:
-        links.link(connection, row.oid, package_id, row.id)
+        links.link(connection, row.oid, package_id, row.id, own_key(row.key, row.oid))
 
 
 def _unattached(user_id: str, owner_org: str | None) -> sa.ColumnElement[bool]:

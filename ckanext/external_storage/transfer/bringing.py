@@ -11,7 +11,7 @@ from typing import IO
 import sqlalchemy as sa
 
 from ckanext.external_storage import errors, model
-from ckanext.external_storage.storage.base import ObjectStore, key_for
+from ckanext.external_storage.storage.base import ObjectStore, new_key
 from ckanext.external_storage.transfer import links, quota, receiving, uploads
 from ckanext.external_storage.transfer.dead_keys import bury
 
@@ -70,7 +70,7 @@ def take(
     """
     size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
-    upload = _opened(engine, user_id, package_id, owner_org, filename, size, now)
+    upload = _opened(engine, store, user_id, package_id, owner_org, filename, size, now)
     try:
         oid = store.put(upload.key, stream, size, None)
     except errors.StorageError:
@@ -82,6 +82,7 @@ def take(
 
 def _opened(
     engine: sa.Engine,
+    store: ObjectStore,
     user_id: str,
     package_id: str | None,
     owner_org: str | None,
@@ -90,7 +91,7 @@ def _opened(
     now: datetime,
 ) -> uploads.Upload:
     upload_id = str(uuid.uuid4())
-    key = key_for(None, upload_id)
+    key = new_key(store, package_id, None, size, upload_id)
     with engine.begin() as connection:
         connection.execute(
             model.upload.insert().values(
