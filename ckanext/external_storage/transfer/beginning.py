@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ckanext.external_storage import errors, model
 from ckanext.external_storage.storage.base import AppendingStore, ObjectStore, SigningStore, new_key
+from ckanext.external_storage.transfer import quota
 from ckanext.external_storage.transfer.uploads import LIFETIME, Upload, end_lost, from_row
 
 #: Up to here (bytes) a file is hashed first and then sent in one request, which the store checks.
@@ -72,7 +73,7 @@ def begin(
     "The same" is by *oid* or by *fingerprint*, any text of the client's. owner_org: id of the organisation
     that the dataset has now, or will be created in.
 
-    Raises FileTooLarge, TooManyUploads, StoreUnavailable.
+    Raises FileTooLarge, TooManyUploads, QuotaExceeded, StoreUnavailable.
     """
     check_size(store, limits, size)
     if size == 0:
@@ -108,6 +109,7 @@ def begin(
         if found is None:
             raise errors.UploadBusy("Another upload of this file has just ended. Begin again.")
         return found, False
+    quota.check(connection, package_id, owner_org, size)
     if transfer == "multipart":
         assert isinstance(store, SigningStore)
         # Last, so that parts are hardly ever collected for a row that is not committed then.
