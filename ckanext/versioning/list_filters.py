@@ -15,6 +15,8 @@ from ckanext.versioning.access import Viewer
 from ckanext.versioning.errors import InvalidRef
 from ckanext.versioning.revisions import Only
 
+#: The parameters of the list's address: which page of it, and what it is narrowed to.
+PARAMETERS = ("all", "before_seq", "author", "resource_id", "since", "until", "releases")
 #: Authors are offered from this many of the newest revisions …
 RECENT = 1000
 #: … and this many resources are: more make a list that nobody reads.

@@ -10,7 +10,7 @@ from flask import abort
 
 from ckanext.authz_service.bindings import entities
 from ckanext.authz_service.csrf import sent_by_our_page
-from ckanext.versioning import access, errors, former_names, releases, revisions
+from ckanext.versioning import access, errors, former_names, list_filters, releases, revisions
 from ckanext.versioning.access import Viewer
 from ckanext.versioning.tombstone_page import tombstone
 from ckanext.versioning.withdrawal import Withdrawn
@@ -57,7 +57,7 @@ def asked_for(id: str) -> Asked:
 
 def to_name(name: str) -> Any:
     """Redirect to this address with another name of the dataset."""
-    kept = {key: tk.request.args[key] for key in ("all", "before_seq") if key in tk.request.args}
+    kept = {key: tk.request.args[key] for key in list_filters.PARAMETERS if key in tk.request.args}
     return tk.redirect_to(str(tk.request.endpoint), **{**(tk.request.view_args or {}), **kept, "id": name})
 
 

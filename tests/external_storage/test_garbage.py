@@ -23,6 +23,7 @@ from ckanext.external_storage import config, errors, model, references
 from ckanext.external_storage.storage.local import LocalStore
 from ckanext.external_storage.transfer import bringing, garbage, links
 from ckanext.external_storage.transfer.garbage import Garbage
+from tests.bare_dataset import make_dataset
 from tests.portal import Portal, editor_and_dataset, oid_of
 
 GRACE = timedelta(days=14)
@@ -82,7 +83,7 @@ def dead(engine: sa.Engine, key: str) -> bool:
 
 
 def test_a_file_without_a_resource_goes_after_the_time_of_grace(engine, store, data):
-    dataset = str(uuid.uuid4())
+    dataset = make_dataset(engine)
     oid = bring(engine, store, dataset, data)
     key = linked(engine, dataset, oid).key
     collect(engine)
@@ -97,7 +98,7 @@ def test_a_file_without_a_resource_goes_after_the_time_of_grace(engine, store, d
 
 
 def test_one_dataset_lets_go_and_another_keeps(engine, store, data):
-    ours, theirs = str(uuid.uuid4()), str(uuid.uuid4())
+    ours, theirs = make_dataset(engine), make_dataset(engine)
     oid = bring(engine, store, ours, data)
     age(engine, oid)
     bring(engine, store, theirs, data)
@@ -108,7 +109,7 @@ def test_one_dataset_lets_go_and_another_keeps(engine, store, data):
 
 
 def test_batches_and_the_dry_run_agree(engine, store):
-    dataset = str(uuid.uuid4())
+    dataset = make_dataset(engine)
     oids = [bring(engine, store, dataset, f"{dataset} {n}".encode()) for n in range(5)]
     age(engine, *oids)
     expected = garbage.found(engine, [], GRACE)
@@ -118,7 +119,7 @@ def test_batches_and_the_dry_run_agree(engine, store):
 
 
 def test_an_upload_for_a_dataset_to_come_keeps_its_object(engine, store, data):
-    oid = bring(engine, store, str(uuid.uuid4()), data)
+    oid = bring(engine, store, make_dataset(engine), data)
     age(engine, oid)
     row = {
         "id": str(uuid.uuid4()),
@@ -176,7 +177,7 @@ def test_nothing_goes_while_a_plugin_with_history_is_off(engine, with_plugins):
 
 
 def test_nothing_goes_when_a_table_is_missing(engine, store, data):
-    dataset = str(uuid.uuid4())
+    dataset = make_dataset(engine)
     oid = bring(engine, store, dataset, data)
     age(engine, oid)
     table = sa.table("no_such_table", sa.column("package_id"), sa.column("oid"))
@@ -278,26 +279,27 @@ def test_a_save_that_came_second_is_told(engine, store, dataset, data, other):
 
 
 def test_bytes_that_come_again_while_they_go_are_there(engine, store, data, other):
-    oid = bring(engine, store, "", data)
-    old = linked(engine, "", oid).key
+    dataset, again = make_dataset(engine), make_dataset(engine)
+    oid = bring(engine, store, dataset, data)
+    old = linked(engine, dataset, oid).key
     age(engine, oid)
     garbage._remove_links(engine, [], GRACE, garbage.BATCH)
     with halting(engine) as (collecting, halted, go_on), ThreadPoolExecutor(1) as third:
         collected = third.submit(garbage._remove_objects, collecting, [oid], now())
         halted()
-        again = other.submit(bring, engine, store, "again", data)
+        brought = other.submit(bring, engine, store, again, data)
         _waits_for_a_lock(engine)
         go_on()
         assert collected.result(60).objects == 1
-        again.result(60)
-    stored = linked(engine, "again", oid)
+        brought.result(60)
+    stored = linked(engine, again, oid)
     assert stored.key != old
     with store.open(stored.key) as file:
         assert file.read() == data
 
 
 def test_bytes_that_are_linked_just_before_stay(engine, store, data, other):
-    oid = bring(engine, store, "", data)
+    oid = bring(engine, store, make_dataset(engine), data)
     age(engine, oid)
     garbage._remove_links(engine, [], GRACE, garbage.BATCH)
     with halting(engine) as (linking, halted, go_on), ThreadPoolExecutor(1) as third:

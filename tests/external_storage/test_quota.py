@@ -14,7 +14,7 @@ from ckan import model as ckan_model
 from ckan.tests import factories
 
 from ckanext.external_storage import config, errors, sizes
-from ckanext.external_storage.transfer import quota, receiving, uploads
+from ckanext.external_storage.transfer import beginning, quota, receiving, uploads
 from tests.portal import Portal, editor_and_dataset, oid_of, pointer
 
 OPTION = "ckanext.external_storage.quota"
@@ -73,6 +73,21 @@ def test_the_default_the_own_and_none(engine):
     with pytest.raises(errors.QuotaExceeded):
         begin(engine, dataset, content(16))
     begin(engine, factories.Dataset(), content(101))  # of no organisation
+
+
+def test_every_way_to_begin_is_checked(engine):
+    """By its sha256, by a file name in a dataset, and for a dataset to come; each reserves its size."""
+    dataset = factories.Dataset(owner_org=factories.Organization()["id"])
+    organization, store, now = dataset["owner_org"], config.store(), datetime.now(timezone.utc)
+    set_limit(engine, organization, 100)
+    begin(engine, dataset, content(30))
+    for id in (dataset["id"], None):
+        with engine.begin() as connection:
+            beginning.begin(connection, store, "ann", id, organization, 30, now, fingerprint="a")
+        with pytest.raises(errors.QuotaExceeded), engine.begin() as connection:
+            beginning.begin(connection, store, "ann", id, organization, 41, now, fingerprint="b")
+    with engine.begin() as connection:
+        assert quota.usage(connection, organization) == quota.Usage(0, 90, 100)
 
 
 def test_what_is_there_already_makes_no_difference(engine):

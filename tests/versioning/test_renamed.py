@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from ckan.tests import factories
@@ -63,6 +64,20 @@ def test_addresses_and_actions_after_a_rename(portal: Portal):
     assert call("package_show", "", id=dataset["id"], revision_ref="v1")["name"] == old
     assert call("dataset_revision_show", "", id=dataset["id"], ref="v1")["seq"] == 2
     assert call("dataset_release_list", "", dataset=dataset["id"])[0]["name"] == "v1"
+
+
+def test_the_list_stays_narrowed(portal: Portal):
+    editor, dataset = published(portal)
+    new = new_name()
+    call("package_patch", editor, id=dataset["id"], name=new)
+    asked = (
+        f"all=true&before_seq=9&author={editor['id']}&resource_id={dataset['resources'][0]['id']}"
+        "&since=2026-01-01T00:00Z&until=2099-12-31&releases=true"
+    )
+    for cited in (dataset["name"], dataset["id"]):
+        page, _, query = leads_to(portal, f"/dataset/{cited}/versions?{asked}").partition("?")
+        assert page == f"/dataset/{new}/versions"
+        assert parse_qs(query) == parse_qs(asked)
 
 
 def test_a_name_that_is_used_again_leads_to_its_new_dataset(portal: Portal):
