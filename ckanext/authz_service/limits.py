@@ -1,4 +1,5 @@
-"""How many tokens a user, or an address without a user, may ask for in a minute. Counted in CKAN's Redis.
+"""How many tokens a user, or an address without a user, may ask for in a minute, and how many wrong passwords
+an address may send. Counted in CKAN's Redis.
 
 Without Redis nothing is counted and tokens are issued: each is still checked with CKAN and short-lived, and a
 portal whose downloads stop because a cache is down would be the greater harm. The log says so, and requests
@@ -10,7 +11,9 @@ from __future__ import annotations
 import functools
 import logging
 import time
+from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -23,6 +26,9 @@ log = logging.getLogger(__name__)
 
 WINDOW = 60
 """Seconds. A window begins with the first request in it."""
+
+FAILURES = 30
+"""Wrong passwords that an address may send in a window."""
 
 _TIMEOUT = 0.25
 _PAUSE = 30.0
@@ -51,21 +57,61 @@ def count(user_id: str | None) -> None:
         raise RateLimited(limit, WINDOW, seconds_left)
 
 
+def note_failure(address: str | None) -> None:
+    """Count a wrong password from this address (``REMOTE_ADDR``)."""
+    _counted(_failures_of(address))
+
+
+def locked_out(address: str | None) -> int:
+    """Seconds for which nothing from this address is looked at, because of its wrong passwords; else 0."""
+    key = _failures_of(address)
+
+    def ask(commands: Any) -> None:
+        commands.get(key)
+        commands.pttl(key)
+
+    failures, milliseconds = _asked(ask) or (None, 0)
+    return max(1, -(-milliseconds // 1000)) if int(failures or 0) >= FAILURES else 0
+
+
+def _failures_of(address: str | None) -> str:
+    try:
+        subject = _network(str(ip_address(address or "")))
+    except ValueError:
+        subject = audit.UNKNOWN_ADDRESS
+    return f"{config.redis_prefix()}failures:{subject}"
+
+
 def _counted(key: str) -> tuple[int, int]:
     """The requests of this window, this one included, and the seconds until it ends, rounded up.
 
     (0, 0) if Redis does not answer.
     """
+
+    def ask(commands: Any) -> None:
+        commands.set(key, 0, ex=WINDOW, nx=True)
+        commands.incr(key)
+        commands.pttl(key)
+
+    answer = _asked(ask)
+    if answer is None:
+        return 0, 0
+    _, used, milliseconds = answer
+    return used, max(1, -(-milliseconds // 1000))
+
+
+def _asked(ask: Callable[[Any], None]) -> list[Any] | None:
+    """What Redis answers to the commands that *ask* gives it; None if it does not.
+
+    They are one transaction, in which time stands still: a key cannot expire between them.
+    """
     global _silent_until
     if time.monotonic() < _silent_until:
-        return 0, 0
+        return None
     try:
-        # One transaction, in which time stands still: the key cannot expire between the commands.
         with _redis(config.redis_url()).pipeline(transaction=True) as commands:
-            commands.set(key, 0, ex=WINDOW, nx=True)
-            commands.incr(key)
-            commands.pttl(key)
-            _, used, milliseconds = commands.execute()
+            ask(commands)
+            return commands.execute()
     except (redis.RedisError, OSError) as error:
         _silent_until = time.monotonic() + _PAUSE
         log.warning(
@@ -74,8 +120,7 @@ def _counted(key: str) -> tuple[int, int]:
             type(error).__name__,
             _PAUSE,
         )
-        return 0, 0
-    return used, max(1, -(-milliseconds // 1000))
+        return None
 
 
 @functools.lru_cache(maxsize=1)

@@ -159,6 +159,11 @@ def metrics_token_file() -> Path | None:
     return _path("ckanext.external_storage.metrics_token_file")
 
 
+def anonymous_download() -> bool:
+    """May public files be downloaded with Git LFS without an account?"""
+    return options()["ckanext.external_storage.anonymous_download"]
+
+
 def _size(option: str) -> int | None:
     value = str(options().get(option) or "").strip()
     try:

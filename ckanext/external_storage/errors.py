@@ -36,6 +36,20 @@ class NotAuthenticated(StorageError):
     status = 401
 
 
+class TooManyFailures(StorageError):
+    """Too many wrong passwords from one address. ``retry_after``: seconds."""
+
+    status = 429
+
+    def __init__(self, retry_after: int):
+        super().__init__(
+            f"Too many wrong passwords came from your address. Try again in {retry_after} seconds with an API"
+            " token as the password."
+        )
+        self.retry_after = retry_after
+        self.headers = {"Retry-After": str(retry_after)}
+
+
 class Forbidden(StorageError):
     """The caller may see the dataset but not do this."""
 
@@ -173,6 +187,18 @@ class WrongSize(StorageError):
         self.declared = declared
         self.received = received
         self.status = 413 if received > declared else 400
+
+
+class UploadElsewhere(StorageError):
+    """The same user is sending the same content in another way, and both would write the same key."""
+
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You are uploading this file to the dataset in another way, in a browser perhaps. Finish or"
+            " discard that upload, then send again."
+        )
 
 
 class ChecksumMismatch(StorageError):

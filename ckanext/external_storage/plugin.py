@@ -9,12 +9,12 @@ import ckantoolkit as tk
 from ckan import plugins
 from ckan.exceptions import CkanConfigurationException
 from flask import Flask
-from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from ckanext.authz_service import verifying
 from ckanext.authz_service.interfaces import IAuthorizationBindings
 from ckanext.external_storage import (
     NAMES,
+    asking_ckan,
     bindings,
     checks,
     config,
@@ -24,6 +24,7 @@ from ckanext.external_storage import (
     views,
 )
 from ckanext.external_storage.lfs.app import LfsApplication
+from ckanext.external_storage.lfs.mounting import mounted
 from ckanext.external_storage.lfs.settings import Settings
 from ckanext.external_storage.transfer import quota
 
@@ -73,19 +74,20 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
         return views.blueprint
 
     def make_middleware(self, app: Any, config: Any) -> Any:
-        views.serve_downloads(views.application())
+        flask_app = views.application()
+        views.serve_downloads(flask_app)
         for problem in checks.at_start():
             log.warning("%s (ckan external-storage check says more)", problem)
-        form_spool.read_first(views.application())
-        mounts = {"/lfs": _lfs_application()}
+        form_spool.read_first(flask_app)
+        lfs = _lfs_application(flask_app)
         if isinstance(app, Flask):
-            app.wsgi_app = DispatcherMiddleware(form_spool.RefusingWithoutRoom(app.wsgi_app), mounts)
+            app.wsgi_app = mounted(form_spool.RefusingWithoutRoom(app.wsgi_app), lfs)
             return app
         # Another plugin has put something of its own around Flask: then so do we.
-        return DispatcherMiddleware(form_spool.RefusingWithoutRoom(app), mounts)
+        return mounted(form_spool.RefusingWithoutRoom(app), lfs)
 
 
-def _lfs_application() -> LfsApplication:
+def _lfs_application(app: Flask) -> LfsApplication:
     return LfsApplication(
         Settings(
             url=config.lfs_url(),
@@ -100,5 +102,6 @@ def _lfs_application() -> LfsApplication:
             limits=config.upload_limits,
             check_later=jobs.check_later,
             checker_alive=jobs.worker_alive,
+            site=asking_ckan.AskingCkan(app),
         )
     )

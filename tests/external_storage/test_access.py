@@ -8,7 +8,7 @@ import pytest
 
 from ckanext.authz_service.scope import Scope
 from ckanext.authz_service.tokens import VerifiedToken
-from ckanext.external_storage.lfs.access import Access, access
+from ckanext.external_storage.lfs.access import Access, by_token
 
 OID = 64 * "a"
 
@@ -16,7 +16,7 @@ OID = 64 * "a"
 def opened(text: str, dataset_id: str | None = "id", user: str | None = "user") -> Access:
     refs = {text: dataset_id} if dataset_id else {}
     scopes = (Scope.from_string(text),)
-    return access(VerifiedToken(user, user, scopes, refs, "jti", datetime.now(timezone.utc)), "id")
+    return by_token(VerifiedToken(user, user, scopes, refs, "jti", datetime.now(timezone.utc)), "id")
 
 
 @pytest.mark.parametrize(

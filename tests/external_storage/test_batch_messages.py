@@ -5,7 +5,13 @@ import json
 import pytest
 
 from ckanext.external_storage import errors
-from ckanext.external_storage.lfs.batch import MAX_OBJECTS, Pointer, parse_pointer, parse_request
+from ckanext.external_storage.lfs.batch import (
+    MAX_OBJECTS,
+    Pointer,
+    choose_transfer,
+    parse_pointer,
+    parse_request,
+)
 
 OID = "a" * 64
 
@@ -22,6 +28,8 @@ def body(**changes) -> bytes:
         {"ref": {}},
         {"ref": {"name": "refs/heads/main"}},
         {"transfers": ["tus", "basic", "ssh"]},
+        {"transfers": ["multipart-basic", "basic"]},
+        {"transfers": [None, 1, "basic"]},
         {"transfers": []},
         {"hash_algo": "sha256"},
         {"something_new": [1]},
@@ -42,7 +50,7 @@ def test_accepts_what_git_lfs_clients_send(changes):
         (body(operation="delete"), 422),
         (body(operation=None), 422),
         (body(hash_algo="sha512"), 409),
-        (body(transfers=["tus"]), 422),
+        (body(transfers=["multipart-basic"]), 422),
         (body(transfers="basic"), 422),
         (body(objects=None), 422),
         (body(objects={}), 422),
@@ -87,3 +95,29 @@ def test_verify_names_one_object():
     assert parse_pointer(json.dumps({"oid": OID, "size": 9}).encode()) == Pointer(OID, 9)
     with pytest.raises(errors.BadRequest):
         parse_pointer(b'{"oid": "x"}')
+
+
+BOTH = ["basic", "tus", "ssh"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "appending", "transfer"),
+    [
+        ({"transfers": BOTH}, True, "tus"),
+        ({"transfers": BOTH}, False, "basic"),
+        ({"transfers": ["basic"]}, True, "basic"),
+        ({}, True, "basic"),
+        ({"transfers": BOTH, "operation": "download"}, True, "basic"),
+        ({"transfers": BOTH, "objects": [{"oid": OID, "size": 3}, {"oid": OID, "size": 0}]}, True, "basic"),
+    ],
+    ids=str,
+)
+def test_one_transfer_for_all_objects(changes, appending, transfer):
+    assert choose_transfer(parse_request(body(**changes)), appending) == transfer
+
+
+@pytest.mark.parametrize("changes", [{}, {"operation": "download"}, {"objects": [{"oid": OID, "size": 0}]}])
+def test_a_client_that_knows_tus_only(changes):
+    with pytest.raises(errors.BadRequest) as error:
+        choose_transfer(parse_request(body(transfers=["tus"], **changes)), appending=bool(changes))
+    assert error.value.status == 422

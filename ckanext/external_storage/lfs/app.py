@@ -13,7 +13,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from ckanext.external_storage import errors
-from ckanext.external_storage.lfs import cors, echo, health, metrics, objects, tus, upload_routes
+from ckanext.external_storage.lfs import cors, echo, health, metrics, objects, offers, tus, upload_routes
 from ckanext.external_storage.lfs.messages import answer
 from ckanext.external_storage.lfs.settings import Settings
 
@@ -22,18 +22,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_REPOSITORY = "/<organization>/<dataset>.git/info/lfs/objects"
+#: Of nested organisations the last one counts.
+_DATASET = "/<path:organization>/<dataset>"
+_REPOSITORY = f"{_DATASET}.git/info/lfs"
+_OBJECTS = f"{_REPOSITORY}/objects"
 #: An endpoint is the function that answers: ``(settings, request, **parts of the path) → Response``.
 ROUTES = Map(
     [
         Rule("/check", endpoint=echo.put, methods=["PUT"]),
-        Rule(f"{_REPOSITORY}/batch", endpoint=objects.batch_objects, methods=["POST"]),
-        Rule(f"{_REPOSITORY}/verify", endpoint=objects.verify, methods=["POST"]),
-        Rule(f"{_REPOSITORY}/<oid>", endpoint=objects.put, methods=["PUT"]),
-        Rule(f"{_REPOSITORY}/<oid>", endpoint=objects.get, methods=["GET"]),
+        Rule(f"{_OBJECTS}/batch", endpoint=offers.batch_objects, methods=["POST"]),
+        Rule(f"{_DATASET}/objects/batch", endpoint=offers.batch_objects, methods=["POST"]),  # older clients
+        Rule(f"{_OBJECTS}/verify", endpoint=objects.verify, methods=["POST"]),
+        Rule(f"{_OBJECTS}/<oid>", endpoint=objects.put, methods=["PUT"]),
+        Rule(f"{_OBJECTS}/<oid>", endpoint=objects.get, methods=["GET"]),
+        Rule(f"{_REPOSITORY}/locks", endpoint=objects.no_locks),
+        Rule(f"{_REPOSITORY}/locks/<path:rest>", endpoint=objects.no_locks),
         Rule("/health", endpoint=health.health, methods=["GET"]),
         Rule("/metrics", endpoint=metrics.show, methods=["GET"]),
-        Rule("/<organization>/<dataset>.git/uploads", endpoint=upload_routes.begin, methods=["POST"]),
+        Rule(f"{_DATASET}.git/uploads", endpoint=upload_routes.begin, methods=["POST"]),
         Rule("/uploads/<upload_id>", endpoint=upload_routes.show, methods=["GET"]),
         Rule("/uploads/<upload_id>", endpoint=upload_routes.discard, methods=["DELETE"]),
         Rule("/uploads/<upload_id>/parts", endpoint=upload_routes.sign_parts, methods=["POST"]),
@@ -84,7 +90,10 @@ class LfsApplication:
             response = answer({"message": str(error)}, error.status)
             response.headers.update(error.headers)
             if error.status == 401:
-                response.headers["WWW-Authenticate"] = response.headers["LFS-Authenticate"] = "Bearer"
+                response.headers["WWW-Authenticate"] = "Bearer"
+                # git-lfs asks its credential helpers then. Under the name above, browsers would ask for a
+                # password in the middle of a page (git-lfs docs/api/authentication.md).
+                response.headers["LFS-Authenticate"] = 'Basic realm="Git LFS"'
         except Exception:
             log.exception("%s %s", request.method, route)
             message = "The server failed, and its log says why. Try again, or tell the administrator."

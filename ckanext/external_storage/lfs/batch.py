@@ -30,10 +30,18 @@ class Pointer:
 
 @dataclass(frozen=True)
 class BatchRequest:
-    """``objects`` in the order of the request; one that is wrong is an error dict in its place."""
+    """``objects`` in the order of the request; one that is wrong is an error dict in its place.
+
+    ``transfers``: what the client can do.
+    """
 
     operation: Operation
     objects: tuple[Pointer | dict[str, Any], ...]
+    transfers: frozenset[str] = frozenset({"basic"})
+
+    @property
+    def pointers(self) -> list[Pointer]:
+        return [item for item in self.objects if isinstance(item, Pointer)]
 
 
 def parse_request(body: bytes) -> BatchRequest:
@@ -48,14 +56,31 @@ def parse_request(body: bytes) -> BatchRequest:
     if message.get("hash_algo", "sha256") != "sha256":
         raise errors.BadRequest('Only "hash_algo": "sha256" is supported.', 409)
     transfers = message.get("transfers") or ["basic"]
-    if not isinstance(transfers, list) or "basic" not in transfers:
-        raise errors.BadRequest('No transfer in common: this server offers "basic".', 422)
+    if not isinstance(transfers, list):
+        raise errors.BadRequest('"transfers" must be a list.', 422)
+    transfers = frozenset(name for name in transfers if isinstance(name, str))
+    if transfers.isdisjoint(("basic", "tus")):
+        raise errors.BadRequest('No transfer in common: this server offers "basic" and "tus".', 422)
     objects = message.get("objects")
     if not isinstance(objects, list):
         raise errors.BadRequest('"objects" must be a list.', 422)
     if len(objects) > MAX_OBJECTS:
         raise errors.BadRequest(f"At most {MAX_OBJECTS} objects per request.", 413)
-    return BatchRequest(operation, tuple(_parse_object(item) for item in objects))
+    return BatchRequest(operation, tuple(_parse_object(item) for item in objects), transfers)
+
+
+def choose_transfer(request: BatchRequest, appending: bool) -> Literal["basic", "tus"]:
+    """The one transfer of all objects of the answer (git-lfs names its own in no order: the server chooses).
+
+    tus, where the store can append and the client asks for it: a cut upload goes on where it was cut. A file
+    of no bytes cannot go that way: there is nothing to send. Raises BadRequest.
+    """
+    empty = any(pointer.size == 0 for pointer in request.pointers)
+    if request.operation == "upload" and appending and "tus" in request.transfers and not empty:
+        return "tus"
+    if "basic" not in request.transfers:
+        raise errors.BadRequest('No transfer in common: here, this server offers "basic".', 422)
+    return "basic"
 
 
 def parse_pointer(body: bytes) -> Pointer:

@@ -1,6 +1,6 @@
 """What the LFS server must know of CKAN's datasets: read-only SQL on CKAN's own tables.
 
-Permission is not decided here: a token states it, and is bound to the dataset's id.
+Permission is not decided here: a token states it, and is bound to the dataset's id, or CKAN does.
 """
 
 from __future__ import annotations

@@ -11,8 +11,19 @@ from werkzeug.wrappers import Request, Response
 from ckanext.external_storage import errors
 from ckanext.external_storage.lfs import batch
 
+#: What a request and its answer may be called; some clients know the general name only.
+_JSON = (batch.MEDIA_TYPE, "application/json")
+
 
 def body(request: Request) -> bytes:
+    """The body of a request for JSON in JSON. Raises BadRequest (406, 413, 415), LengthRequired."""
+    if request.headers.get("Accept") and not any(
+        quality > 0 and name.partition(";")[0].strip() in (*_JSON, "application/*", "*/*")
+        for name, quality in request.accept_mimetypes
+    ):
+        raise errors.BadRequest(f"Answers are {batch.MEDIA_TYPE}: send that as Accept, or nothing.", 406)
+    if request.mimetype and request.mimetype not in _JSON:
+        raise errors.BadRequest(f"Send {batch.MEDIA_TYPE} as Content-Type.", 415)
     if request.content_length is None:
         raise errors.LengthRequired
     if request.content_length > batch.MAX_BODY:

@@ -9,6 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from ckanext.authz_service.tokens import VerifiedToken
+from ckanext.external_storage.lfs.site import Site
 from ckanext.external_storage.storage.base import ObjectStore
 from ckanext.external_storage.transfer.beginning import Limits
 
@@ -29,6 +30,7 @@ class Settings:
     ``limits``: of uploads. ``check_later``: has a received upload (its id, bytes) checked in the background;
     ``believe_server``: whether an external server's word for a file is enough (`transfer.at_server`);
     ``checker_alive``: whether somebody is there to do it.
+    ``site``: the CKAN around the server; without one, it knows only what tokens say.
     """
 
     url: str
@@ -44,3 +46,4 @@ class Settings:
     check_later: Callable[[str, int], None] = _swept_up
     believe_server: Callable[[], bool] = lambda: False
     checker_alive: Callable[[], bool] = lambda: True
+    site: Site | None = None

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from werkzeug.wrappers import Request
 
-from ckanext.authz_service import ledger
-from ckanext.authz_service.errors import AuthzError, InvalidToken
 from ckanext.external_storage import errors
 from ckanext.external_storage.lfs import callers, capability, datasets
-from ckanext.external_storage.lfs.access import access
+from ckanext.external_storage.lfs.access import by_token
 from ckanext.external_storage.lfs.settings import Settings
 from ckanext.external_storage.transfer import uploads
 from ckanext.external_storage.transfer.uploads import Upload
 
 
-def by_token(settings: Settings, request: Request, upload_id: str) -> Upload:
+def for_user(settings: Settings, request: Request, upload_id: str) -> Upload:
     """The upload, for a caller with a Bearer token. Raises NotAuthenticated, UploadNotFound."""
     token = callers.bearer_token(settings, request)
     with settings.engine().connect() as connection:
@@ -23,7 +21,7 @@ def by_token(settings: Settings, request: Request, upload_id: str) -> Upload:
             allowed = token.user_id == upload.user_id
         else:
             allowed = datasets.find(connection, upload.package_id) is not None and (
-                access(token, upload.package_id).write or _is_its_user(token.user_id, upload)
+                by_token(token, upload.package_id).write or _is_its_user(token.user_id, upload)
             )
     if not allowed:
         raise errors.UploadNotFound
@@ -34,21 +32,14 @@ def for_tus(settings: Settings, request: Request, upload_id: str) -> Upload:
     """The same, also with the header that the batch API handed out for this very object."""
     scheme = request.headers.get("Authorization", "").partition(" ")[0]
     if scheme != capability.SCHEME:
-        return by_token(settings, request, upload_id)
+        return for_user(settings, request, upload_id)
     permit = callers.capability_of(settings, request, "TUS")
+    callers.permitted(settings, permit)
     with settings.engine().connect() as connection:
         upload = uploads.get(connection, upload_id)
-        named = (permit.package_id, permit.oid, permit.size, permit.user_id)
-        if named != (upload.package_id, upload.oid, upload.size, upload.user_id):
-            raise errors.UploadNotFound
-        if datasets.find(connection, permit.package_id) is None:
-            raise errors.DatasetNotFound
-        try:
-            ledger.check(connection, permit.jti, permit.user_id or "")
-        except InvalidToken as error:
-            raise errors.NotAuthenticated(str(error)) from None
-        except AuthzError as error:
-            raise errors.TokensUnusable from error
+    named = (permit.package_id, permit.oid, permit.size, permit.user_id)
+    if named != (upload.package_id, upload.oid, upload.size, upload.user_id):
+        raise errors.UploadNotFound
     return upload
 
 

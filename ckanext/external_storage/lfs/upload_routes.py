@@ -10,7 +10,7 @@ from werkzeug.wrappers import Request, Response
 
 from ckanext.external_storage import errors
 from ckanext.external_storage.lfs import batch, callers, upload_access
-from ckanext.external_storage.lfs.access import access
+from ckanext.external_storage.lfs.access import by_token
 from ckanext.external_storage.lfs.messages import answer, body
 from ckanext.external_storage.lfs.settings import Settings
 from ckanext.external_storage.storage.base import AppendingStore, Part, SigningStore
@@ -37,7 +37,7 @@ def begin(settings: Settings, request: Request, organization: str, dataset: str)
     engine, store = settings.engine(), settings.store()
     with engine.begin() as connection:
         found = callers.find_dataset(settings, connection, organization, dataset)
-        granted = access(token, found.id)
+        granted = by_token(token, found.id)
         if not granted:
             raise errors.DatasetNotFound
         if not granted.write or granted.user_id is None:
@@ -62,13 +62,13 @@ def begin(settings: Settings, request: Request, organization: str, dataset: str)
 
 def show(settings: Settings, request: Request, upload_id: str) -> Response:
     """How far it is. Parts are those that the store has."""
-    upload = upload_access.by_token(settings, request, upload_id)
+    upload = upload_access.for_user(settings, request, upload_id)
     return answer(_state(settings, upload))
 
 
 def sign_parts(settings: Settings, request: Request, upload_id: str) -> Response:
     """``{numbers: [1, 2]}`` → a signed request for each of these parts."""
-    upload = upload_access.by_token(settings, request, upload_id)
+    upload = upload_access.for_user(settings, request, upload_id)
     numbers = batch.parse_json(body(request)).get("numbers")
     store = settings.store()
     if upload.transfer != "multipart" or not isinstance(store, SigningStore) or upload.store_ref is None:
@@ -99,7 +99,7 @@ def sign_parts(settings: Settings, request: Request, upload_id: str) -> Response
 
 def complete(settings: Settings, request: Request, upload_id: str) -> Response:
     """``{oid?}`` → 200 verified, 202 being checked. Safe to repeat."""
-    upload = upload_access.by_token(settings, request, upload_id)
+    upload = upload_access.for_user(settings, request, upload_id)
     oid = _oid(batch.parse_json(body(request)))
     if oid is not None and upload.oid not in (None, oid):
         raise errors.ChecksumMismatch(upload.oid or "", oid)
@@ -115,7 +115,7 @@ def complete(settings: Settings, request: Request, upload_id: str) -> Response:
 
 def discard(settings: Settings, request: Request, upload_id: str) -> Response:
     """End it; what has arrived goes. A file that is complete stays."""
-    upload = upload_access.by_token(settings, request, upload_id)
+    upload = upload_access.for_user(settings, request, upload_id)
     if upload.state == "verified":
         raise errors.BadRequest("This upload is complete: the file belongs to the dataset.", 409)
     with settings.engine().begin() as connection:

@@ -1,4 +1,4 @@
-"""Core actions that we chain; each passes on to the next one with a checked copy of its input."""
+"""Core actions that we chain, each of which passes on a checked copy of its input, and actions of our own."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ckanext.external_storage import (
     download_spec,
     errors,
     plain_upload,
+    pushed_files,
     resources,
 )
 from ckanext.external_storage.logic import saving
@@ -27,6 +28,7 @@ from ckanext.external_storage.transfer import links
 
 __all__ = [
     "dataset_purge",
+    "external_storage_add_files",
     "external_storage_quota_show",
     "external_storage_upload_discard",
     "external_storage_upload_list",
@@ -124,6 +126,65 @@ def _saved(original_action: Any, context: Any, given: dict[str, Any], stored: di
         if stored.get("upload_id"):
             given["upload_id"] = stored["upload_id"]
         raise
+
+
+def external_storage_add_files(context: Any, data_dict: dict[str, Any]) -> list[dict[str, Any]]:
+    """Make resources of files that were pushed or uploaded to a dataset, all in one save.
+
+    package_id: the dataset's id or name.
+    files: at most 1,000 objects with ``path``, the file's name or path as in a repository, and ``oid``, its
+    sha256, or ``upload_id``.
+
+    The resource whose name is the path, or whose stored file is called so, gets the file; for other paths a
+    resource of that name is added at the end, in the order of the list. Other resources stay as they are.
+
+    Returns for each file, in order: ``path``, ``resource_id``, ``oid`` and ``size`` (bytes).
+
+    Raises ValidationError, in which ``files`` says what is wrong with each; nothing is changed then.
+    """
+    package_id, files = data_dict.get("package_id"), data_dict.get("files")
+    if not isinstance(package_id, str) or not package_id:
+        raise tk.ValidationError({"package_id": [tk._("Missing value")]})
+    user: Any = {"user": context.get("user")}
+    try:
+        tk.get_action("package_show")(_copy(user), {"id": package_id})
+    except tk.NotAuthorized:
+        raise tk.ObjectNotFound(tk._("Dataset not found")) from None
+    tk.check_access("external_storage_add_files", _copy(context), {"package_id": package_id})
+    if not isinstance(files, list) or len(files) > pushed_files.MAX_FILES:
+        raise tk.ValidationError({"files": [f"Give a list of at most {pushed_files.MAX_FILES} files."]})
+    problems: Any = pushed_files.problems(files)
+    if any(problems):
+        raise tk.ValidationError({"files": problems})
+    if not files:
+        return []
+    # As package_patch does: from the database, and locked until it is saved.
+    reading: Any = {**user, "use_cache": False, "for_update": True, "ignore_auth": True}
+    dataset = tk.get_action("package_show")(reading, {"id": package_id})
+    dataset["resources"], places = pushed_files.placed(dataset["resources"], files)
+    try:
+        saved = tk.get_action("package_update")(_copy(user), dataset)
+    except tk.ValidationError as error:
+        raise _by_file(error, places) from None
+    found = [saved["resources"][place] for place in places]
+    return [
+        {"path": file["path"], "resource_id": item["id"], "oid": item["sha256"], "size": item["size"]}
+        for file, item in zip(files, found, strict=True)
+    ]
+
+
+def _by_file(error: Any, places: list[int]) -> Any:
+    """The same error, with what is wrong with a file's resource said of the file."""
+    told = error.error_dict.get("resources")
+    if not isinstance(told, list) or not any(told[place] for place in places if place < len(told)):
+        return error
+    files: Any = [
+        {"oid" if key == "sha256" else key: texts for key, texts in told[place].items()}
+        if place < len(told)
+        else {}
+        for place in places
+    ]
+    return tk.ValidationError({"files": files})
 
 
 def _with_own_file_stored(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:

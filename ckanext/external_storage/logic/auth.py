@@ -9,6 +9,7 @@ from ckan import authz, model
 from ckan.types import AuthResult, Context
 
 __all__ = [
+    "external_storage_add_files",
     "external_storage_quota_show",
     "external_storage_upload_discard",
     "external_storage_upload_list",
@@ -17,6 +18,12 @@ __all__ = [
     "resource_sample_show",
     "resource_schema_show",
 ]
+
+
+def external_storage_add_files(context: Context, data_dict: dict[str, Any]) -> AuthResult:
+    """Whoever may update the dataset (``package_id``)."""
+    tk.check_access("package_update", context, {"id": data_dict["package_id"]})
+    return {"success": True}
 
 
 def external_storage_quota_show(context: Context, data_dict: dict[str, Any]) -> AuthResult:

@@ -144,6 +144,15 @@ def find_upload(
     return from_row(row)
 
 
+def latest(connection: sa.Connection, user_id: str, package_id: str, oid: str, size: int) -> Upload | None:
+    """The user's newest upload of this content (size in bytes) into the dataset, in whatever state."""
+    c = model.upload.c
+    same = (c.user_id == user_id, c.package_id == package_id, c.declared_oid == oid, c.declared_size == size)
+    query = sa.select(model.upload).where(*same).order_by(c.created.desc()).limit(1)
+    row = connection.execute(query).first()
+    return from_row(row) if row else None
+
+
 def get(connection: sa.Connection, upload_id: str, lock: bool = False) -> Upload:
     """Raises UploadNotFound."""
     if not _UUID.fullmatch(upload_id):

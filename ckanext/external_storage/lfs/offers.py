@@ -1,0 +1,191 @@
+"""The batch API (git-lfs docs/api/batch.md): a caller asks about objects and gets a capability for each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import sqlalchemy as sa
+from werkzeug.wrappers import Request, Response
+
+from ckanext.external_storage import errors
+from ckanext.external_storage.lfs import batch, callers, datasets, forwarding
+from ckanext.external_storage.lfs.access import Access
+from ckanext.external_storage.lfs.batch import Pointer
+from ckanext.external_storage.lfs.capability import Capability
+from ckanext.external_storage.lfs.messages import answer, body, now
+from ckanext.external_storage.lfs.settings import Settings
+from ckanext.external_storage.storage.base import AppendingStore, ObjectStore, ServerStore, SigningStore
+from ckanext.external_storage.transfer import beginning, links, uploads
+from ckanext.external_storage.transfer.uploads import Upload
+
+#: How long a transfer may take to begin.
+LIFETIME = timedelta(minutes=15)
+
+Answers = dict[Pointer, dict[str, Any]]
+
+
+def batch_objects(settings: Settings, request: Request, organization: str, dataset: str) -> Response:
+    caller = callers.caller(settings, request)
+    message = batch.parse_request(body(request))
+    oids = {pointer.oid for pointer in message.pointers}
+    found, granted = callers.opened(settings, caller, organization, dataset, oids)
+    if message.operation == "upload" and not granted.write:
+        raise callers.no_writing(caller)
+    store = settings.store()
+    transfer = batch.choose_transfer(message, isinstance(store, AppendingStore))
+    offer = _Offer(settings, store, found, granted, transfer)
+    with settings.engine().begin() as connection:
+        if message.operation == "upload":
+            answers = offer.uploads(connection, message.pointers)
+        else:
+            answers = offer.downloads(connection, message.pointers)
+    if isinstance(store, ServerStore):
+        forwarding.forward(settings, store, granted.user_id, found.id, answers)
+    objects = [answers[item] if isinstance(item, Pointer) else item for item in message.objects]
+    return answer({"transfer": transfer, "objects": objects, "hash_algo": "sha256"})
+
+
+@dataclass(frozen=True)
+class _Offer:
+    settings: Settings
+    store: ObjectStore
+    dataset: datasets.Dataset
+    granted: Access
+    transfer: str
+
+    def uploads(self, connection: sa.Connection, pointers: list[Pointer]) -> Answers:
+        """What is in the dataset, or on its way to be, has no actions: nothing is to be sent."""
+        oids = {pointer.oid for pointer in pointers}
+        here = {oid: stored.size for oid, stored in links.linked(connection, self.dataset.id, oids).items()}
+        here = {**uploads.being_checked(connection, self.dataset.id, oids - here.keys()), **here}
+        wanted = {pointer.oid: pointer.size for pointer in pointers if pointer.oid not in here}
+        opened, refused = self._open(connection, wanted)
+        signed_until: dict[str, datetime] = {}
+        answers: Answers = {}
+        for pointer in pointers:
+            upload = opened.get(pointer.oid)
+            if here.get(pointer.oid) == pointer.size:
+                answers[pointer] = batch.object_actions(pointer)
+            elif pointer.oid in refused:
+                answers[pointer] = _error(pointer, refused[pointer.oid])
+            elif upload is None or upload.size != pointer.size:  # a batch may name it with two sizes
+                text = "This sha256 is known here with another size."
+                answers[pointer] = batch.object_error(pointer.oid, pointer.size, 422, text)
+            elif upload.transfer == "multipart":
+                answers[pointer] = _error(pointer, errors.UploadElsewhere())
+            else:
+                action = self._upload_action(pointer, upload, signed_until)
+                # A file may take hours to arrive, and this is only to say that it has.
+                confirm = self._action("VERIFY", f"{self._href}/verify", pointer, uploads.LIFETIME)
+                answers[pointer] = batch.object_actions(pointer, {"upload": action, "verify": confirm})
+        uploads.signed(connection, signed_until)
+        return answers
+
+    def downloads(self, connection: sa.Connection, pointers: list[Pointer]) -> Answers:
+        here = links.linked(connection, self.dataset.id, {pointer.oid for pointer in pointers})
+        readable = set(here) if self.granted.write else set(self.granted.read_oids)
+        if self.granted.read_current and not self.granted.write:
+            readable |= datasets.current_oids(connection, self.dataset)
+        answers: Answers = {}
+        for pointer in pointers:
+            stored = here.get(pointer.oid)
+            if stored and pointer.oid in readable and stored.size == pointer.size:
+                action = self._action("GET", f"{self._href}/{pointer.oid}", pointer)
+                answers[pointer] = batch.object_actions(pointer, {"download": action})
+            else:
+                text = "The dataset has no such object that you may read."
+                answers[pointer] = batch.object_error(pointer.oid, pointer.size, 404, text)
+        return answers
+
+    def _open(
+        self, connection: sa.Connection, wanted: Mapping[str, int]
+    ) -> tuple[dict[str, Upload], dict[str, errors.StorageError]]:
+        """An upload for each of *wanted* (oid → bytes), or why there is none: some of a batch may not fit."""
+        refused: dict[str, errors.StorageError] = {}
+        limits = self.settings.limits()
+        for oid, size in wanted.items():
+            try:
+                beginning.check_size(self.store, limits, size)
+            except errors.FileTooLarge as error:
+                refused[oid] = error
+        for _ in range(2):
+            asked = {oid: size for oid, size in wanted.items() if oid not in refused}
+            try:
+                return self._opened(connection, asked), refused
+            except errors.QuotaExceeded as error:
+                refused |= dict.fromkeys(_overflow(asked, error.limit - error.used) or asked, error)
+            except errors.TooManyUploads as error:
+                refused |= dict.fromkeys(asked, error)
+        return {}, {**dict.fromkeys(wanted, errors.UploadBusy("Others are filling the quota.")), **refused}
+
+    def _opened(self, connection: sa.Connection, wanted: Mapping[str, int]) -> dict[str, Upload]:
+        user_id = self.granted.user_id or ""  # who may write has one
+        with connection.begin_nested():
+            opened = uploads.open_uploads(
+                connection, user_id, self.dataset.id, wanted, now(), self._transfer_of, self.store
+            )
+            if wanted:
+                beginning.check_room(connection, user_id, self.settings.limits(), more=0)
+        return opened
+
+    def _transfer_of(self, size: int) -> str:
+        if isinstance(self.store, SigningStore) and size <= self.store.put_limit:
+            return "put"
+        return "tus" if self.transfer == "tus" else "stream"
+
+    def _upload_action(
+        self, pointer: Pointer, upload: Upload, signed_until: dict[str, datetime]
+    ) -> dict[str, Any]:
+        if upload.transfer == "put" and isinstance(self.store, SigningStore):
+            signed = self.store.sign_put(upload.key, pointer.oid, pointer.size, LIFETIME)
+            signed_until[upload.id] = signed.expires_at
+            return _described(signed.href, dict(signed.header), signed.expires_at)
+        if upload.transfer == "tus":
+            return self._action("TUS", f"{self.settings.url}/uploads/{upload.id}/tus", pointer)
+        action = self._action("PUT", f"{self._href}/{pointer.oid}", pointer)
+        action["header"]["Content-Type"] = "application/octet-stream"
+        return action
+
+    @property
+    def _href(self) -> str:
+        """By the id, which stays: a dataset may be renamed or moved while its files are on their way."""
+        return f"{self.settings.url}/{self.settings.namespace}/{self.dataset.id}.git/info/lfs/objects"
+
+    def _action(
+        self, method: str, href: str, pointer: Pointer, lifetime: timedelta = LIFETIME
+    ) -> dict[str, Any]:
+        expires = int(time.time() + lifetime.total_seconds())
+        granted = self.granted
+        permit = Capability(
+            method, self.dataset.id, pointer.oid, pointer.size, granted.user_id, granted.jti, expires
+        )
+        header = permit.header(self.settings.secret())
+        return _described(href, header, datetime.fromtimestamp(expires, timezone.utc))
+
+
+def _described(href: str, header: dict[str, str], expires: datetime) -> dict[str, Any]:
+    return {
+        "href": href,
+        "header": header,
+        "expires_in": max(0, int(expires.timestamp() - time.time())),
+        "expires_at": expires.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def _error(pointer: Pointer, error: errors.StorageError) -> dict[str, Any]:
+    return batch.object_error(pointer.oid, pointer.size, error.status, str(error))
+
+
+def _overflow(wanted: Mapping[str, int], room: int) -> list[str]:
+    """Those that do not fit into *room* bytes, if they come in this order."""
+    overflow = []
+    for oid, size in wanted.items():
+        if size > room:
+            overflow.append(oid)
+        else:
+            room -= size
+    return overflow
