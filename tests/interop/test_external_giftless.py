@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from ckan import model
 from ckan.lib import search
 from ckan.plugins import toolkit as tk
+from werkzeug.datastructures import FileStorage
 
 from ckanext.authz_service import giftless, keys
 from ckanext.external_storage import config, ini, jobs
@@ -115,17 +116,17 @@ def test_a_file_that_comes_with_the_save(portal: Portal, server: Giftless, data:
 
 def test_a_file_that_comes_with_its_dataset(portal: Portal, data: bytes):
     editor, dataset = editor_and_dataset()
-    response = portal.client.post(
-        "/api/3/action/package_create",
-        data={
-            "name": f"with-a-file-{uuid.uuid4()}",
-            "owner_org": dataset["owner_org"],
-            "resources__0__upload": (io.BytesIO(data), "data.csv"),
-        },
-        headers={"Authorization": editor["token"]},
-    )
-    assert response.status_code == 200, response.text
-    (resource,) = response.json["result"]["resources"]
+    context: Any = {"user": editor["name"]}
+    with portal.app.flask_app.test_request_context():
+        created = tk.get_action("package_create")(
+            context,
+            {
+                "name": f"with-a-file-{uuid.uuid4()}",
+                "owner_org": dataset["owner_org"],
+                "resources": [{"upload": FileStorage(io.BytesIO(data), "data.csv")}],
+            },
+        )
+    (resource,) = created["resources"]
     assert bytes_of(portal, resource) == data
 
 
