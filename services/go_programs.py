@@ -82,9 +82,10 @@ def _go(temporary: Path) -> str:
     own = shutil.which("go")
     if own and _version(own) >= NEEDED:
         return own
+    uv = [sys.executable, "-m", "uv"]
     fetched = temporary / "go"
-    uv = [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable]
-    _run([*uv, "--target", str(fetched), TOOLCHAIN], dict(os.environ), temporary)
+    _run([*uv, "venv", "--python", sys.executable, str(fetched)], dict(os.environ), temporary)
+    _run([*uv, "pip", "install", "--python", str(fetched), TOOLCHAIN], dict(os.environ), temporary)
     return str(fetched / "bin" / "go")
 
 
