@@ -1,4 +1,4 @@
-"""An upload cut on a real server, found again on the page of one's account and continued; another discarded."""
+"""An upload cut on a real server, found again on a page of one's account and continued; another discarded."""
 
 from __future__ import annotations
 
