@@ -47,7 +47,7 @@ def test_the_page_of_one_s_own(portal):
         portal.get(address, other, status=403)
     page = portal.get(address, editor).text
     assert "&lt;b&gt;big&lt;/b&gt;.csv" in page
-    assert "1000 bytes of 2.9 KiB have arrived" in re.sub(r"\s+", " ", page)
+    assert "1,000 bytes of 2.9 KiB have arrived" in re.sub(r"\s+", " ", page)
     assert f"{dataset['name']}</a>" in page
     headers = {"Authorization": editor["token"]}
     form = {"upload": upload["id"]}
