@@ -123,11 +123,11 @@ def in_order(message: Any) -> bool:
         return False
     # "transfers" may be left out, and then stands for ["basic"]; so does an empty one.
     transfers = message.get("transfers") or ["basic"]
+    known = isinstance(transfers, list) and ("basic" in transfers or "tus" in transfers)
     return (
         message.get("operation") in ("upload", "download")
         and message.get("hash_algo", "sha256") == "sha256"
-        and isinstance(transfers, list)
-        and "basic" in transfers
+        and known
         and len(message["objects"]) <= MAX_OBJECTS
     )
 

@@ -76,6 +76,18 @@ def test_a_cut_upload_goes_on_at_the_byte(site, tmp_path: Path, chance):
     assert (copy.directory / "data/large.bin").read_bytes() == content
 
 
+@pytest.mark.usefixtures("files_on_s3")
+def test_files_go_to_s3_and_come_from_there(site, tmp_path: Path, chance):
+    editor, dataset = editor_and_dataset(private=True)
+    wanted = {f"data/{n}.bin": chance.randbytes(n * 100_000) for n in range(1, 4)}
+    mine = repository(tmp_path / "mine", lfs_url(site, dataset), editor["token"], wanted)
+    before = len(site.transfers())
+    mine.git("push", "--quiet", "origin", "main")
+    assert site.transfers()[before:] == []  # nothing came through the site
+    copy = mine.clone(tmp_path / "copy", editor["token"])
+    assert {path: (copy.directory / path).read_bytes() for path in wanted} == wanted
+
+
 def test_a_private_dataset_asks_for_a_token(site, tmp_path: Path):
     editor, dataset = editor_and_dataset(private=True)
     # The address that a clone of the dataset finds by itself.
