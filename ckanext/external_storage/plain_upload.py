@@ -18,7 +18,7 @@ from ckan import model
 from werkzeug.datastructures import FileStorage
 
 from ckanext.external_storage import config, errors
-from ckanext.external_storage.transfer import bringing
+from ckanext.external_storage.transfer import beginning, bringing
 
 #: What replaces ``upload`` in a resource: `resources.settle` completes it from our record.
 Fields = Mapping[str, Any]
@@ -59,8 +59,9 @@ def replace_files(data: Any, take: Callable[[FileStorage], Fields]) -> Any:
 
 def limit() -> int | None:
     """Bytes that a file which comes with a save may have; None for any size."""
-    megabytes = tk.config["ckan.max_resource_size"]
-    return megabytes << 20 if megabytes else None
+    of_a_form, of_any = tk.config["ckan.max_resource_size"], config.upload_limits().max_size
+    limits = [of_a_form << 20] if of_a_form else []
+    return min([*limits, of_any] if of_any is not None else limits, default=None)
 
 
 def store(context: Any, package_id: str | None, file: FileStorage, owner_org: str | None = None) -> Fields:
@@ -75,7 +76,8 @@ def store(context: Any, package_id: str | None, file: FileStorage, owner_org: st
     most = limit()
     if most is not None and size > most:
         message = (
-            f"The file is larger than {most >> 20} MB, the most a form may carry (ckan.max_resource_size)."
+            f"The file has {size} bytes, more than the {most} that a form may carry: the smaller one of"
+            " ckan.max_resource_size and ckanext.external_storage.max_upload_size."
         )
         raise tk.ValidationError({"upload": [message]})
     user = model.User.get(context.get("user"))
@@ -84,6 +86,7 @@ def store(context: Any, package_id: str | None, file: FileStorage, owner_org: st
     model.Session.rollback()  # it is empty (`require_clean_session`) and must not stay open meanwhile
     try:
         engine, store = config.engine(), config.store()
+        beginning.check_size(store, config.upload_limits(), size)  # which knows the store's own limit, too
         id = bringing.take(engine, store, user_id, package_id, owner_org, name, file.stream, now)
     except errors.UploadNotFound as error:
         message = tk._("The dataset was deleted while the file was being stored. Nothing was stored.")
