@@ -1,7 +1,7 @@
 """Large files through two servers, ours within CKAN and giftless, over HTTP on this machine.
 
-Both run in a process of their own under the same threaded server. The files are made up while they are sent, so
-that the client holds none of them.
+Both run in a process of their own under the same threaded server. The files are made up while they are sent,
+so that the client holds none of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from ckanext.authz_service import giftless as profile
 from ckanext.authz_service import keys
 from demo.client import Client
 from services.settings import Settings
-from tests import giftless_server as giftless
 
 SIZE = 1 << 30
 BLOCK = 1 << 20
@@ -90,6 +89,10 @@ def ours(settings: Settings) -> Iterator[tuple[Server, Client, str]]:
 
 @contextmanager
 def theirs() -> Iterator[Server]:
+    from tests import (
+        giftless_server as giftless,  # the site imports this module, too, and CKAN has its own `tests`
+    )
+
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         keys.generate(directory / "keys", profile.ALGORITHM, profile.ROLE)

@@ -1,8 +1,8 @@
 """A stored file of 1 GiB over HTTP: a resource's download address in CKAN, and giftless' download.
 
-Both from the local disk (from the system's cache: the file has just been written), by one client at a time. CKAN
-checks permission in that time; giftless has done so in the batch before. ``rss_growth_mib`` is what the server's
-process grew by while it sent.
+Both from the local disk (from the system's cache: the file has just been written), by one client at a time.
+CKAN checks permission in that time; giftless has done so in the batch before. ``rss_growth_mib`` is what the
+server's process grew by while it sent.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A file of 1 GiB sent to the server by one PUT (git-lfs' basic transfer), onto the local disk.
 
-Ours hashes what arrives, compares, and has it on the disk (fsync) before it answers; giftless writes it to a file
-and no more. A new file each time. ``rss_growth_mib`` is what the server's process grew by while it received.
+Ours hashes what arrives, compares, and has it on the disk (fsync) before it answers; giftless writes it to a
+file and no more. A new file each time. ``rss_growth_mib`` is what the server's process grew by while it
+received.
 """
 
 from __future__ import annotations
