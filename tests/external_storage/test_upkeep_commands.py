@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ def run(with_plugins) -> Run:
     """``ckan external-storage`` with these arguments."""
     plugin: Any = plugins.get_plugin("external_storage")
     (group,) = plugin.get_commands()
-    return lambda *arguments: CliRunner().invoke(group, [str(a) for a in arguments])
+    # Older click mixes the two unless told, newer click cannot be told.
+    apart: Any = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
+    return lambda *arguments: CliRunner(**apart).invoke(group, [str(a) for a in arguments])
 
 
 @pytest.fixture
