@@ -1,6 +1,6 @@
 """How much each organisation may keep.
 
-Revision ID: external_storage_0004
+Revision ID: external_storage_0003
 Revises: external_storage_0002
 Create Date: 2026-11-21
 """
@@ -8,7 +8,7 @@ Create Date: 2026-11-21
 import sqlalchemy as sa
 from alembic import op
 
-revision = "external_storage_0004"
+revision = "external_storage_0003"
 down_revision = "external_storage_0002"
 branch_labels = None
 depends_on = None

@@ -1,15 +1,15 @@
 """Copies of objects that an external LFS server keeps for each dataset.
 
-Revision ID: external_storage_0009
-Revises: external_storage_0004
+Revision ID: external_storage_0004
+Revises: external_storage_0003
 Create Date: 2026-11-21
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "external_storage_0009"
-down_revision = "external_storage_0004"
+revision = "external_storage_0004"
+down_revision = "external_storage_0003"
 branch_labels = None
 depends_on = None
 
