@@ -53,8 +53,9 @@ def test_more_than_the_quota_is_refused_with_the_numbers(portal: Portal, engine)
     set_limit(engine, dataset["owner_org"], 100)
     portal.push(editor, dataset, content(70))
     token = portal.write_token(editor, dataset)
-    refused = portal.batch(dataset, token, "upload", pointer(content(31)), status=507)
-    assert all(number in refused["message"] for number in ("100", "70", "31"))
+    (refused,) = portal.batch(dataset, token, "upload", pointer(content(31)))
+    assert refused["error"]["code"] == 507
+    assert all(number in refused["error"]["message"] for number in ("100", "70", "31"))
     portal.push(editor, dataset, content(30))
     shown = portal.action("external_storage_quota_show", editor, id=dataset["owner_org"])
     assert shown == {"used": 100, "reserved": 0, "limit": 100}
