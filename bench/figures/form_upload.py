@@ -37,7 +37,7 @@ _COLUMNS = ("transaction open, s", "row locked, s", "memory, MiB")
 def measure(chance: random.Random) -> Iterator[Case]:
     settings = Settings.load()
     assert settings
-    worst = {name: dict.fromkeys(_COLUMNS, 0.0) for name in PLUGINS}
+    worst: dict[str, dict[str, float]] = {name: {} for name in PLUGINS}
     with ExitStack() as stack:
         contenders = {}
         for name, plugins in PLUGINS.items():
