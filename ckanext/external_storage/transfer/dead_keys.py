@@ -21,11 +21,24 @@ def bury(
     now: datetime,
     store_refs: Mapping[str, str | None] | None = None,
 ) -> None:
-    """Put *keys* on the list of what must go from the store.
+    """Put *keys* on the list of what must go from the store; never one that an object is kept under.
 
     store_refs: key → where the store collects its parts, which must go, too.
     """
     refs = store_refs or {}
-    rows = [{"key": key, "not_before": now + SECOND_DELETE, "store_ref": refs.get(key)} for key in keys]
+    keys = set(keys)
+    kept = sa.select(model.object.c.key).where(model.object.c.key.in_(keys))
+    keys -= set(connection.execute(kept).scalars()) if keys else set()
+    rows = [
+        {"key": key, "not_before": now + SECOND_DELETE, "store_ref": refs.get(key)} for key in sorted(keys)
+    ]
     if rows:
         connection.execute(insert(model.dead_key).on_conflict_do_nothing(), rows)
+
+
+def is_dead(connection: sa.Connection, key: str) -> bool:
+    """Whether *key* is on the list."""
+    return (
+        connection.execute(sa.select(model.dead_key.c.key).where(model.dead_key.c.key == key)).first()
+        is not None
+    )

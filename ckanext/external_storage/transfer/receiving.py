@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from ckanext.external_storage import errors, model
 from ckanext.external_storage.storage.base import ObjectStore, Readable, own_key
 from ckanext.external_storage.transfer import quota, standing, uploads
-from ckanext.external_storage.transfer.dead_keys import bury
+from ckanext.external_storage.transfer.dead_keys import bury, is_dead
 from ckanext.external_storage.transfer.links import link
 from ckanext.external_storage.transfer.uploads import Upload
 
@@ -41,7 +41,8 @@ def keep(engine: sa.Engine, store: ObjectStore, upload: Upload, oid: str, now: d
     """
     with engine.begin() as connection:
         kept = verify(connection, upload, oid, now)
-    if kept != upload.key:
+        dead = is_dead(connection, upload.key)
+    if dead:
         store.delete(upload.key)
     if kept is None:
         raise errors.UploadNotFound
