@@ -219,7 +219,9 @@ TABLE = [
         Row(action, lambda dataset: {"id": dataset["resources"][0]["id"]}, READ_THERE)
         for action in ("get_resource_download_spec", "resource_schema_show", "resource_sample_show")
     ),
-    Row("external_storage_add_files", lambda dataset: {"package_id": dataset["id"], "files": []}, WRITE),
+    Row(
+        "external_storage_add_files", lambda dataset: {"package_id": dataset["id"], "files": []}, WRITE_LIVING
+    ),
     # versioning
     Row("dataset_revision_list", lambda dataset: {"id": dataset["id"]}, READ),
     Row("dataset_revision_show", lambda dataset: {"id": dataset["name"], "ref": "head"}, READ),

@@ -31,7 +31,8 @@ for asset in re.findall(r'href="(/webassets/versioning/[^"]+)"', page.text):
     print("asset", client.get(asset).status_code)
 print("token page", client.get("/user/nobody/tokens").status_code)
 print("keys", client.get("/authz/jwks.json").status_code)
-print("lfs", client.post("/lfs/o/d.git/info/lfs/objects/batch").status_code)
+asked = {"operation": "download", "objects": []}
+print("lfs", client.post("/lfs/o/d.git/info/lfs/objects/batch", json=asked).status_code)
 """
 
 
