@@ -189,7 +189,10 @@ def test_it_is_not_checked_while_somebody_can_still_write(portal: Portal, data: 
             sa.select(uploads.c.id).where(uploads.c.package_id == dataset["id"])
         ).scalar_one()
     monkeypatch.setattr(jobs, "_NAP", 0)
+    monkeypatch.setattr(jobs, "_SLOWEST", 1)
     assert jobs.check_upload(id) == "received"
+    assert jobs.queue().jobs[-1].args == (id,)
+    assert jobs.queue().jobs[-1].timeout == tk.config["ckan.jobs.timeout"] + len(data)
     assert hashing.check(config.engine(), config.store(), id) == "received"
 
 
