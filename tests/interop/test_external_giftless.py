@@ -222,6 +222,7 @@ def test_unverified_files_can_be_used_at_once(portal: Portal, server: Giftless, 
     assert bytes_of(portal, resource) == data
     page = portal.get(f"/dataset/{dataset['name']}/resource/{resource['id']}").text
     assert "not verified" in page
+    assert portal.action("get_resource_download_spec", id=resource["id"])["verified"] is False
     # Nobody else gets it for knowing its sha256, nor is held up by it.
     other, elsewhere = editor_and_dataset()
     lay(server, elsewhere, b"x" + data[1:], oid_of(data))
@@ -230,6 +231,7 @@ def test_unverified_files_can_be_used_at_once(portal: Portal, server: Giftless, 
     third, last = editor_and_dataset()
     right = send(portal, third, last, data)
     assert bytes_of(portal, right) == data
+    assert portal.action("get_resource_download_spec", id=right["id"])["verified"] is True
     assert "not verified" not in portal.get(f"/dataset/{last['name']}/resource/{right['id']}").text
 
 
