@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+import yaml
 
 from tests.interop import documents, elsewhere
 from tests.portal import LFS_JSON
@@ -35,6 +36,8 @@ PACKAGES = (
     "typing-extensions",
     "webargs",
 )
+#: Its storage in Azure needs these besides.
+ON_AZURE = (*PACKAGES, "azure-storage-blob")
 
 # It ends when its standard input does: however the test run ends, giftless goes with it.
 _PROGRAM = """
@@ -76,23 +79,31 @@ def actions(response: requests.Response) -> dict[str, Any]:
 
 
 @contextmanager
-def running(public_key: Path, directory: Path, action_lifetime: int = 60) -> Iterator[Giftless]:
-    """action_lifetime: what it says of its actions, in seconds."""
+def running(
+    public_key: Path, directory: Path, action_lifetime: int = 60, on_azure: str | None = None
+) -> Iterator[Giftless]:
+    """action_lifetime: what it says of its actions, in seconds.
+
+    on_azure: the part of its configuration (YAML) that has it keep files there.
+    """
     configuration = documents.filled_in(
         documents.example("authz_service_giftless", "giftless.yaml"),
         {
             "/etc/giftless/giftless.pub.pem": str(public_key),
             "a-long-random-secret-of-its-own": secrets.token_hex(),
             "/var/lib/giftless": str(directory / "files"),
-            "action_lifetime: 60": f"action_lifetime: {action_lifetime}",
         },
     )
+    settings = yaml.safe_load(configuration)
+    if on_azure is not None:
+        settings |= yaml.safe_load(on_azure)
+    settings["TRANSFER_ADAPTERS"]["basic"]["options"]["action_lifetime"] = action_lifetime
     log = directory / "giftless.log"
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [elsewhere.python(*PACKAGES), "-c", _PROGRAM],
+            [elsewhere.python(*(ON_AZURE if on_azure else PACKAGES)), "-c", _PROGRAM],
             cwd=directory,
-            env={**os.environ, "GIFTLESS_CONFIG_STR": configuration},
+            env={**os.environ, "GIFTLESS_CONFIG_STR": yaml.safe_dump(settings)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -18,14 +18,13 @@ import ckantoolkit as tk
 import requests
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
-from ckan.lib import jobs
 from redis.exceptions import RedisError
 from rq import Worker
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from ckanext.authz_service import checks as authz_checks
-from ckanext.external_storage import NAMES, config, errors, references, views
+from ckanext.external_storage import NAMES, config, errors, jobs, references, views
 from ckanext.external_storage.lfs import echo
 from ckanext.external_storage.storage.local import LocalStore
 from ckanext.external_storage.storage.probe import probe
@@ -116,7 +115,7 @@ def others() -> Iterator[str]:
 def worker() -> Iterator[str]:
     """Somebody does the background jobs."""
     try:
-        alive = Worker.all(queue=jobs.get_queue())
+        alive = Worker.all(queue=jobs.queue())
     except RedisError as error:
         yield f"Redis does not answer ({type(error).__name__}). Check that it is running."
         return

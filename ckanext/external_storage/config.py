@@ -12,6 +12,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from ckanext.authz_service import giftless_key
+from ckanext.authz_service.config import redis_url as redis_url
 from ckanext.authz_service.errors import KeysError
 from ckanext.authz_service.process import engine as engine
 from ckanext.authz_service.process import options
@@ -130,6 +131,16 @@ def upload_limits() -> Limits:
     """
     unfinished = options()["ckanext.external_storage.max_unfinished_uploads"]
     return Limits(_size("ckanext.external_storage.max_upload_size"), int(unfinished) or None)
+
+
+def job_queue() -> str:
+    """What CKAN's queue ``default`` of this site is called in Redis."""
+    return f"ckan:{options()['ckan.site_id']}:default"
+
+
+def job_timeout() -> int:
+    """Seconds that CKAN gives a background job."""
+    return int(options()["ckan.jobs.timeout"])
 
 
 def lfs_url() -> str:

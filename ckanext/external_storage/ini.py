@@ -17,7 +17,11 @@ FROM_ENVIRONMENT = {
     "ckan.redis.url": "CKAN_REDIS_URL",
 }
 #: What CKAN itself declares for options of its own that our plugins read.
-CORE_DEFAULTS = {"ckan.site_id": "default", "ckan.redis.url": "redis://localhost:6379/0"}
+CORE_DEFAULTS = {
+    "ckan.site_id": "default",
+    "ckan.redis.url": "redis://localhost:6379/0",
+    "ckan.jobs.timeout": "180",
+}
 REQUIRED = ("ckan.site_url", "sqlalchemy.url")
 
 _SECTION = "app:main"

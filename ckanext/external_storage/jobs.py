@@ -1,14 +1,19 @@
-"""Received bytes are checked by CKAN's background jobs."""
+"""Received bytes are checked by CKAN's background jobs.
+
+They are started the same way with and without CKAN in the process (`process`); who does them has CKAN.
+"""
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 
-import ckantoolkit as tk
-from ckan.lib import jobs
+from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from rq import Worker
+from redis.retry import Retry
+from rq import Queue, Worker
 
 from ckanext.external_storage import config
 from ckanext.external_storage.transfer import hashing
@@ -19,6 +24,8 @@ log = logging.getLogger(__name__)
 _NAP = 2
 #: Bytes per second that any store reaches: what a job's time is reckoned with.
 _SLOWEST = 4 << 20
+#: Seconds that Redis may say nothing: somebody waits whose file has arrived.
+_PATIENCE = 5
 
 
 def check_upload(upload_id: str) -> str | None:
@@ -28,9 +35,9 @@ def check_upload(upload_id: str) -> str | None:
     the end of the queue.
     """
     engine = config.engine()
-    if hashing.must_wait(engine, upload_id):
+    if (size := hashing.must_wait(engine, upload_id)) is not None:
         time.sleep(_NAP)
-        tk.enqueue_job(check_upload, [upload_id], title=f"Check the file of upload {upload_id}")
+        check_later(upload_id, size)
         return "received"
     return hashing.check(engine, config.store(), upload_id)
 
@@ -40,10 +47,10 @@ def check_later(upload_id: str, size: int) -> None:
 
     If none can be started, the next ``ckan external-storage cleanup`` does it.
     """
-    timeout = tk.config["ckan.jobs.timeout"] + size // _SLOWEST
+    timeout = config.job_timeout() + size // _SLOWEST
     title = f"Check the file of upload {upload_id}"
     try:
-        tk.enqueue_job(check_upload, [upload_id], title=title, rq_kwargs={"timeout": timeout})
+        queue().enqueue_call(check_upload, (upload_id,), timeout=timeout, meta={"title": title})
     except RedisError:
         log.warning("Upload %s waits for: ckan external-storage cleanup", upload_id, exc_info=True)
 
@@ -51,6 +58,18 @@ def check_later(upload_id: str, size: int) -> None:
 def worker_alive() -> bool:
     """Is a worker there that takes jobs of the queue that ours are in?"""
     try:
-        return bool(Worker.all(queue=jobs.get_queue()))
+        return bool(Worker.all(queue=queue()))
     except RedisError:
         return False
+
+
+def queue() -> Queue:
+    """The one that CKAN calls ``default``."""
+    return Queue(config.job_queue(), connection=_redis(config.redis_url()))
+
+
+@functools.lru_cache(maxsize=1)
+def _redis(url: str) -> Redis:
+    return Redis.from_url(
+        url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE, retry=Retry(NoBackoff(), 1)
+    )

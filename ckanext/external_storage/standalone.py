@@ -15,7 +15,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ckanext.authz_service import process, verifying
-from ckanext.external_storage import config, ini
+from ckanext.external_storage import config, ini, jobs
 from ckanext.external_storage.lfs.app import LfsApplication
 from ckanext.external_storage.lfs.settings import Settings
 from ckanext.external_storage.transfer import quota
@@ -46,6 +46,8 @@ def make_app(path: Path) -> WSGIApplication:
         cors_origins=config.cors_origins(),
         metrics_token_file=config.metrics_token_file(),
         limits=config.upload_limits,
+        check_later=jobs.check_later,
+        checker_alive=jobs.worker_alive,
     )
     return public(LfsApplication(settings), settings.url, config.proxy_hops())
 

@@ -24,6 +24,10 @@ def no_tokens(text: str) -> Any:
     raise AssertionError("nobody asks")
 
 
+def no_uploads(*given: Any) -> Any:
+    raise AssertionError("nothing arrives")
+
+
 def client(tmp_path: Path, **fields: Any) -> Client:
     """The application without a database: enough for what is decided before it is asked."""
     settings: dict[str, Any] = {
@@ -33,6 +37,8 @@ def client(tmp_path: Path, **fields: Any) -> Client:
         "store": lambda: LocalStore(tmp_path),
         "secret": lambda: b"s" * 32,
         "verify_token": no_tokens,
+        "check_later": no_uploads,
+        "checker_alive": no_uploads,
         **fields,
     }
     return Client(LfsApplication(Settings(**settings)))

@@ -13,12 +13,15 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 import requests
+from ckan.lib import jobs
+from ckan.plugins import toolkit as tk
 
 from ckanext.external_storage import roles
 from services.sandbox import Sandbox
 from tests.conftest import SANDBOX
 from tests.external_storage import standalone, test_lfs_server
-from tests.portal import LFS_JSON, Portal, editor_and_dataset, path, pointer
+from tests.portal import LFS_JSON, Portal, editor_and_dataset, oid_of, path, pointer
+from tests.upload_client import Client
 
 # The same tests as for the server inside CKAN, those in which what lies behind it matters.
 test_push_then_pull = test_lfs_server.test_push_then_pull
@@ -183,6 +186,28 @@ def test_a_slow_client_keeps_nobody_waiting(portal, server, data):
 def test_large_headers(portal, server, headers, statuses):
     assert status_of(connected(f"{server}/lfs/o/d.git/info/lfs/objects/{'0' * 64}", headers)) in statuses
     assert requests.get(f"{server}/lfs/health", timeout=60).status_code == 200
+
+
+@pytest.mark.usefixtures("with_test_worker", "clean_queues")
+def test_the_worker_of_ckan_checks_what_has_arrived(data, box, role, s3_options, tmp_path, monkeypatch):
+    for name, value in s3_options.items():
+        monkeypatch.setitem(tk.config, name, value)
+    ini = standalone.write_ini(box, tmp_path / "lfs.ini", **{"sqlalchemy.url": role, **s3_options})
+    with standalone.gunicorn(ini) as server, standalone.portal_before(server) as portal:
+        client = Client(portal, *editor_and_dataset())
+        upload = client.begin(len(data))
+        assert upload["transfer"] == "multipart"
+        (part,) = client.json("POST", f"/lfs/uploads/{upload['id']}/parts", numbers=[1])["parts"]
+        assert requests.put(part["href"], data, headers=part["header"], timeout=60).status_code == 200
+        assert "ckan jobs worker" in client.complete(upload, 503)["message"]
+        (job,) = [jobs.dictize_job(job) for job in jobs.get_queue().jobs]
+        assert upload["id"] in job["title"]
+        worker = jobs.Worker()
+        worker.register_birth()
+        client.complete(upload, 202)
+        worker.register_death()
+        jobs.Worker().work(burst=True)
+        assert client.complete(upload)["oid"] == oid_of(data)
 
 
 @pytest.mark.proof(uploads=(50, 50), size=(10_000, 20_000_000))

@@ -189,7 +189,10 @@ def test_it_is_not_checked_while_somebody_can_still_write(portal: Portal, data: 
             sa.select(uploads.c.id).where(uploads.c.package_id == dataset["id"])
         ).scalar_one()
     monkeypatch.setattr(jobs, "_NAP", 0)
+    monkeypatch.setattr(jobs, "_SLOWEST", 1)
     assert jobs.check_upload(id) == "received"
+    assert jobs.queue().jobs[-1].args == (id,)
+    assert jobs.queue().jobs[-1].timeout == tk.config["ckan.jobs.timeout"] + len(data)
     assert hashing.check(config.engine(), config.store(), id) == "received"
 
 
@@ -219,6 +222,7 @@ def test_unverified_files_can_be_used_at_once(portal: Portal, server: Giftless, 
     assert bytes_of(portal, resource) == data
     page = portal.get(f"/dataset/{dataset['name']}/resource/{resource['id']}").text
     assert "not verified" in page
+    assert portal.action("get_resource_download_spec", id=resource["id"])["verified"] is False
     # Nobody else gets it for knowing its sha256, nor is held up by it.
     other, elsewhere = editor_and_dataset()
     lay(server, elsewhere, b"x" + data[1:], oid_of(data))
@@ -227,6 +231,7 @@ def test_unverified_files_can_be_used_at_once(portal: Portal, server: Giftless, 
     third, last = editor_and_dataset()
     right = send(portal, third, last, data)
     assert bytes_of(portal, right) == data
+    assert portal.action("get_resource_download_spec", id=right["id"])["verified"] is True
     assert "not verified" not in portal.get(f"/dataset/{last['name']}/resource/{right['id']}").text
 
 

@@ -14,10 +14,6 @@ from ckanext.external_storage.storage.base import ObjectStore
 from ckanext.external_storage.transfer.beginning import Limits
 
 
-def _swept_up(upload_id: str, size: int) -> None:
-    """Without CKAN there are no jobs: `sweeping` gives what waits to one."""
-
-
 @dataclass(frozen=True)
 class Settings:
     """What the application needs from outside; the callables are asked per request.
@@ -39,11 +35,11 @@ class Settings:
     store: Callable[[], ObjectStore]
     secret: Callable[[], bytes]
     verify_token: Callable[[str], VerifiedToken]
+    check_later: Callable[[str, int], None]
+    checker_alive: Callable[[], bool]
     forwarded: bool = False
     cors_origins: frozenset[str] = frozenset()
     metrics_token_file: Path | None = None
     limits: Callable[[], Limits] = Limits
-    check_later: Callable[[str, int], None] = _swept_up
     believe_server: Callable[[], bool] = lambda: False
-    checker_alive: Callable[[], bool] = lambda: True
     site: Site | None = None

@@ -225,7 +225,8 @@ def _now() -> datetime:
 def get_resource_download_spec(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
     """Where and how to fetch the file of a resource with one GET that needs no login: ``href``, the
     ``header`` to send with it exactly as it is (an object), and ``expires_in`` (seconds). ``{}`` for a
-    resource without a stored file.
+    resource without a stored file. If the site's files are at an LFS server of its own, ``verified`` says
+    whether CKAN knows that the bytes are those of the resource's ``sha256``.
 
     It opens this one file to whoever has it until it expires: hand it to nobody but the program that fetches.
 

@@ -75,14 +75,14 @@ def waiting(connection: sa.Connection) -> list[tuple[str, int]]:
     return [(row.id, row.declared_size) for row in rows]
 
 
-def must_wait(engine: sa.Engine, upload_id: str) -> bool:
-    """Is the upload received, and can somebody still write its bytes?"""
+def must_wait(engine: sa.Engine, upload_id: str) -> int | None:
+    """Size (bytes) of a received upload whose bytes somebody can still write; None for any other."""
     table = model.upload
     with engine.connect() as connection:
-        found = sa.select(table.c.id).where(
+        found = sa.select(table.c.declared_size).where(
             table.c.id == upload_id, table.c.state == "received", sa.not_(settled())
         )
-        return connection.execute(found).first() is not None
+        return connection.execute(found).scalar()
 
 
 class _Unfit(Exception):
