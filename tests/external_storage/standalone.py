@@ -87,16 +87,21 @@ def write_ini(box: Sandbox, path: Path, **options: str) -> Path:
     return path
 
 
+def gunicorn_on(descriptor: int, workers: int) -> list[str]:
+    """The command; *descriptor* is of a listener."""
+    command = [sys.executable, "-m", "gunicorn", "ckanext.external_storage.wsgi:app"]
+    command += ["--bind", f"fd://{descriptor}", "--worker-class", "gthread", "--workers", str(workers)]
+    command += ["--threads", "8", "--timeout", "300", "--graceful-timeout", "1", "--no-control-socket"]
+    return [*command, "--limit-request-field_size", "16380"]
+
+
 @contextlib.contextmanager
 def gunicorn(ini: Path, **environ: str) -> Iterator[str]:
     """Its address. Connections wait in the listener until the workers are up."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     port, descriptor = listener.getsockname()[1], listener.fileno()
     os.set_inheritable(descriptor, True)
-    command = [sys.executable, "-m", "gunicorn", "ckanext.external_storage.wsgi:app"]
-    command += ["--bind", f"fd://{descriptor}", "--worker-class", "gthread", "--workers", "2"]
-    command += ["--threads", "8", "--timeout", "300", "--graceful-timeout", "1", "--no-control-socket"]
-    command += ["--limit-request-field_size", "16380"]
+    command = gunicorn_on(descriptor, workers=2)
     with running(command, ini.with_suffix(".log"), [descriptor], CKAN_INI=str(ini), **environ):
         listener.close()  # gunicorn has it: if it ends, connections are refused rather than left waiting
         yield f"http://127.0.0.1:{port}"
