@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import json
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
+import requests
 
 from bench import site
 from bench.figures import package_patch
@@ -29,6 +32,7 @@ from services.settings import Settings
 
 SIZE = 1 << 30
 BLOCK = 1 << 20
+BATCH_JSON = "application/vnd.git-lfs+json"
 
 
 class Made:
@@ -63,32 +67,85 @@ class Made:
 
 @dataclass(frozen=True)
 class Server:
-    """``pid`` is its process; ``action`` gives what a batch lets its caller do with the file: ``upload`` or
-    ``download``."""
+    """``pid`` is its process, ``repository`` the address that its Git LFS addresses begin with, ``token`` makes
+    a token for that, ``root`` is where the server is really reached, if it believes that it is elsewhere."""
 
     pid: int
-    action: Any
+    repository: str
+    token: Callable[[], str]
+    root: str | None = None
+
+    def ask(
+        self, http: requests.Session, operation: str, pointers: list[dict[str, Any]]
+    ) -> tuple[float, list[dict[str, Any]]]:
+        """Seconds that a batch took, and what was said to each of *pointers*."""
+        body = json.dumps({"operation": operation, "transfers": ["basic"], "objects": pointers})
+        header = {"Authorization": f"Bearer {self.token()}", "Content-Type": BATCH_JSON, "Accept": BATCH_JSON}
+        url = f"{self.repository}.git/info/lfs/objects/batch"
+        started = time.perf_counter()
+        response = http.post(url, data=body, headers=header, timeout=120)
+        seconds = time.perf_counter() - started
+        assert response.status_code == 200, response.text
+        return seconds, response.json()["objects"]
+
+    def actions(self, file: Made, operation: str) -> dict[str, Any]:
+        """What a client may do for the ``upload`` or the ``download`` of *file*."""
+        with requests.Session() as http:
+            _, (answer,) = self.ask(http, operation, [file.pointer])
+        return {
+            name: {**action, "href": self.reachable(action["href"])}
+            for name, action in answer["actions"].items()
+        }
+
+    def action(self, file: Made, operation: str) -> dict[str, Any]:
+        return self.actions(file, operation)[operation]
+
+    def reachable(self, href: str) -> str:
+        parts = urlsplit(href)  # a store is where it says: at a port of its own
+        return f"{self.root}{parts.path}" if self.root and parts.port is None else href
+
+
+def confirm(action: dict[str, Any], pointer: dict[str, Any]) -> None:
+    """Tell the server that all bytes of an upload are there."""
+    header = {**action.get("header", {}), "Content-Type": BATCH_JSON}
+    answered = requests.post(action["href"], data=json.dumps(pointer), headers=header, timeout=60)
+    assert answered.status_code == 200, answered.text
 
 
 @contextmanager
-def ours(settings: Settings) -> Iterator[tuple[Server, Client, str]]:
-    """With a client of an editor, and the name of a dataset that they may edit."""
-    with site.running(settings, "authz_service external_storage") as on:
+def ours(
+    settings: Settings, options: Mapping[str, str] | None = None
+) -> Iterator[tuple[Server, Client, str]]:
+    """With a client of an editor, and the name of a dataset that they may edit.
+
+    *options*: of the site, besides; where its files are, say.
+    """
+    with site.running(settings, "authz_service external_storage", options) as on:
         url = on.call(site.serve)
         token, organization, dataset = on.call(prepare)
         client = Client(url, f"{url}/lfs", token)
 
-        def action(file: Made, operation: str) -> dict[str, Any]:
-            permit = client.storage_token(organization, dataset)
-            (answer,) = client.batch(organization, dataset, operation, [file.pointer], permit)
-            found = answer["actions"][operation]
-            return {**found, "href": f"{url}{urlsplit(found['href']).path}"}
-
-        yield Server(on.call(_pid), action), client, dataset
+        repository = f"{url}/lfs/{organization}/{dataset}"
+        permit = partial(client.storage_token, organization, dataset)
+        yield Server(on.call(_pid), repository, permit, url), client, dataset
 
 
 @contextmanager
-def theirs() -> Iterator[Server]:
+def bucket(settings: Settings) -> Iterator[tuple[Any, str, dict[str, str]]]:
+    """On the S3 server of the services: a client of its owner, the name, and the options of a site for it."""
+    from tests import s3  # as above: not where the site runs
+
+    client = s3.client_of(settings)
+    name = s3.make_bucket(client)
+    try:
+        yield client, name, s3.options_for(settings, client, name)
+    finally:
+        s3.remove_bucket(client, name)
+
+
+@contextmanager
+def theirs(on_s3: str | None = None) -> Iterator[Server]:
+    """on_s3: the part of giftless' configuration that has it keep files there; by default, the local disk."""
     from tests import (
         giftless_server as giftless,  # the site imports this module, too, and CKAN has its own `tests`
     )
@@ -97,9 +154,10 @@ def theirs() -> Iterator[Server]:
         directory = Path(name)
         keys.generate(directory / "keys", profile.ALGORITHM, profile.ROLE)
         key = keys.private_path(directory / "keys", profile.ROLE)
-        with giftless.running(keys.public_path(directory / "keys", profile.ROLE), directory) as server:
+        public_key = keys.public_path(directory / "keys", profile.ROLE)
+        with giftless.running(public_key, directory, on_s3=on_s3) as server:
 
-            def action(file: Made, operation: str) -> dict[str, Any]:
+            def token() -> str:
                 now = int(time.time())
                 claims = {
                     "sub": "bench",
@@ -107,11 +165,9 @@ def theirs() -> Iterator[Server]:
                     "iat": now,
                     "exp": now + 900,
                 }
-                token = jwt.encode(claims, key.read_bytes(), algorithm=profile.ALGORITHM)
-                answered = server.batch("bench/files", token, operation, file.pointer)
-                return giftless.actions(answered)[operation]
+                return jwt.encode(claims, key.read_bytes(), algorithm=profile.ALGORITHM)
 
-            yield Server(server.pid, action)
+            yield Server(server.pid, f"{server.url}/bench/files", token)
 
 
 # --- over HTTP ---------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -45,12 +45,16 @@ class Site:
 
 
 @contextmanager
-def running(settings: Settings, plugins: str) -> Iterator[Site]:
-    """A new site with *plugins*, on a database and a Redis of its own and the Solr that all share."""
+def running(settings: Settings, plugins: str, options: Mapping[str, str] | None = None) -> Iterator[Site]:
+    """A new site with *plugins*, on a database and a Redis of its own and the Solr that all share.
+
+    *options*: of its configuration, besides.
+    """
     box = sandbox.take(settings)
     path = box.ini.with_name("bench.ini")
     # Default views are made by plugins that are not on.
-    options = {**box.options, "ckan.plugins": plugins, "testing": "false", "ckan.views.default_views": ""}
+    own = {**box.options, "ckan.plugins": plugins, "testing": "false", "ckan.views.default_views": ""}
+    options = {**own, **(options or {})}
     write_private(path, ini.text(options, base=ROOT / "test.ini"))
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(path, theirs))

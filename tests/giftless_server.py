@@ -36,8 +36,9 @@ PACKAGES = (
     "typing-extensions",
     "webargs",
 )
-#: Its storage in Azure needs these besides.
+#: Its storage in Azure, or in S3, needs these besides.
 ON_AZURE = (*PACKAGES, "azure-storage-blob")
+ON_S3 = (*PACKAGES, "boto3")
 
 # It ends when its standard input does: however the test run ends, giftless goes with it.
 _PROGRAM = """
@@ -80,11 +81,15 @@ def actions(response: requests.Response) -> dict[str, Any]:
 
 @contextmanager
 def running(
-    public_key: Path, directory: Path, action_lifetime: int = 60, on_azure: str | None = None
+    public_key: Path,
+    directory: Path,
+    action_lifetime: int = 60,
+    on_azure: str | None = None,
+    on_s3: str | None = None,
 ) -> Iterator[Giftless]:
     """action_lifetime: what it says of its actions, in seconds.
 
-    on_azure: the part of its configuration (YAML) that has it keep files there.
+    on_azure, on_s3: the part of its configuration (YAML) that has it keep files there.
     """
     configuration = documents.filled_in(
         documents.example("authz_service_giftless", "giftless.yaml"),
@@ -95,13 +100,12 @@ def running(
         },
     )
     settings = yaml.safe_load(configuration)
-    if on_azure is not None:
-        settings |= yaml.safe_load(on_azure)
+    settings |= yaml.safe_load(on_azure or on_s3 or "{}")
     settings["TRANSFER_ADAPTERS"]["basic"]["options"]["action_lifetime"] = action_lifetime
     log = directory / "giftless.log"
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [elsewhere.python(*(ON_AZURE if on_azure else PACKAGES)), "-c", _PROGRAM],
+            [elsewhere.python(*(ON_AZURE if on_azure else ON_S3 if on_s3 else PACKAGES)), "-c", _PROGRAM],
             cwd=directory,
             env={**os.environ, "GIFTLESS_CONFIG_STR": yaml.safe_dump(settings)},
             stdin=subprocess.PIPE,

@@ -29,10 +29,14 @@ def s3_client(request: pytest.FixtureRequest) -> Any:
     """Of the server's owner, to prepare and to look at what is there."""
     settings = Settings.load()
     assert settings
+    return client_of(settings, request.config.option.s3_server)
+
+
+def client_of(settings: Settings, server: str = "s3") -> Any:
     return botocore.session.get_session().create_client(
         "s3",
         region_name="us-east-1",
-        endpoint_url=f"http://{HOST}:{settings.ports[request.config.option.s3_server]}",
+        endpoint_url=f"http://{HOST}:{settings.ports[server]}",
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=settings.password,
         config=Config(s3={"addressing_style": "path"}),
@@ -64,14 +68,18 @@ def bucket(s3_client: Any) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def s3_options(s3_client: Any, bucket: str) -> dict[str, str]:
-    """The options of a site whose files are in the bucket."""
     settings = Settings.load()
     assert settings
+    return options_for(settings, s3_client, bucket)
+
+
+def options_for(settings: Settings, client: Any, bucket: str) -> dict[str, str]:
+    """The options of a site whose files are in the bucket."""
     return {
         OPTION + "store": "s3",
         OPTION + "s3.bucket": bucket,
         OPTION + "s3.prefix": "portal",
-        OPTION + "s3.endpoint_url": s3_client.meta.endpoint_url,
+        OPTION + "s3.endpoint_url": client.meta.endpoint_url,
         OPTION + "s3.access_key_id": ACCESS_KEY,
         OPTION + "s3.secret_access_key": settings.password,
     }

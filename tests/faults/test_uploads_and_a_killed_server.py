@@ -98,7 +98,9 @@ class Scene:
         for hours in (0, 25, 26):
             self.sweep(timedelta(hours=hours))
         self.sweep(timedelta(hours=27) + dead_keys.SECOND_DELETE)
-        checked = list(verifying.check(self.engine, self.store, verifying.Which(package_id=self.dataset["id"])))
+        checked = list(
+            verifying.check(self.engine, self.store, verifying.Which(package_id=self.dataset["id"]))
+        )
         assert [found for found in checked if found.what != "well"] == []
         o, link, u = model.object.c, model.link.c, model.upload.c
         with self.engine.connect() as connection:
