@@ -67,8 +67,8 @@ class Made:
 
 @dataclass(frozen=True)
 class Server:
-    """``pid`` is its process, ``repository`` what its Git LFS addresses begin with, ``token`` makes a token for
-    that, ``root`` is where the server is really reached, if it believes that it is elsewhere."""
+    """``pid``: of its process. ``repository``: what its Git LFS addresses begin with; ``token`` makes a token
+    for that. ``root``: where the server is really reached, if it believes that it is elsewhere."""
 
     pid: int
     repository: str

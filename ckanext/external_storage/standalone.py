@@ -17,14 +17,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from ckanext.authz_service import process, verifying
 from ckanext.external_storage import config, ini, jobs
 from ckanext.external_storage.lfs.app import LfsApplication
+from ckanext.external_storage.lfs.mounting import MOUNT
 from ckanext.external_storage.lfs.settings import Settings
 from ckanext.external_storage.transfer import quota
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-#: Below this the server is found, as in CKAN, whatever its public address is.
-MOUNT = "/lfs"
 
 
 def make_app(path: Path) -> WSGIApplication:
