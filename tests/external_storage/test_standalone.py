@@ -230,7 +230,7 @@ def test_fifty_uploads_side_by_side(portal, server, counts):
 
 def test_metrics_of_all_workers(portal, server, data):
     portal.push(*editor_and_dataset(), data)
-    route = "/<organization>/<dataset>.git/info/lfs/objects/batch"
+    route = "/<path:organization>/<dataset>.git/info/lfs/objects/batch"
     shown = requests.get(f"{server}/lfs/metrics", timeout=60)
     assert shown.status_code == 200
     assert f'external_storage_lfs_requests_total{{method="POST",route="{route}",status="200"}}' in shown.text

@@ -79,7 +79,6 @@ class Sender:
     size_of_pieces: int
     engine: sa.Engine
     store: ObjectStore
-    later: set[int] = field(default_factory=lambda: LATER)
     upload: str | None = None
     sent: int = 0
     failed: int = 0
@@ -149,7 +148,7 @@ class Sender:
         answer = requests.request(
             method, self.address + path(address), headers=headers, timeout=PATIENCE_SECONDS, **more
         )
-        if answer.status_code in self.later:
+        if answer.status_code in LATER:
             raise _Later(answer.text)
         assert answer.ok or answer.status_code == also, f"{method} {address}: {answer.text}"
         return answer

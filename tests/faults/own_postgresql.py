@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,8 +30,8 @@ class Server:
 
     @classmethod
     @contextmanager
-    def with_tables_of(cls, url: str) -> Iterator[Server]:
-        """Its database has the tables of the one at *url*, empty."""
+    def with_tables_of(cls, url: str, filled: Sequence[str] = ()) -> Iterator[Server]:
+        """Its database has the tables of the one at *url*, empty but for those that are *filled*, too."""
         # Not in pytest's directory, which is closed to PostgreSQL's account.
         server = cls(Path(tempfile.mkdtemp(prefix="ckanext-publish-", dir="/var/tmp")))
         if server._user:
@@ -43,6 +43,9 @@ class Server:
             server._run("createdb", "--host", server.directory, "--username=ckan", DATABASE)
             tables = server._run("pg_dump", "--schema-only", "--no-owner", "--no-privileges", url)
             server._run("psql", "--quiet", "--set=ON_ERROR_STOP=1", server.url, stdin=tables)
+            for table in filled:
+                rows = server._run("pg_dump", "--data-only", "--disable-triggers", f"--table={table}", url)
+                server._run("psql", "--quiet", "--set=ON_ERROR_STOP=1", server.url, stdin=rows)
             yield server
         finally:
             server.stop()

@@ -98,10 +98,8 @@ class Scene:
         for hours in (0, 25, 26):
             self.sweep(timedelta(hours=hours))
         self.sweep(timedelta(hours=27) + dead_keys.SECOND_DELETE)
-        checked = list(
-            verifying.check(self.engine, self.store, verifying.Which(package_id=self.dataset["id"]))
-        )
-        assert [found for found in checked if found.what != "well"] == []
+        mine = verifying.Which(package_id=self.dataset["id"])
+        assert {found.what for found in verifying.check(self.engine, self.store, mine)} <= {"well"}
         o, link, u = model.object.c, model.link.c, model.upload.c
         with self.engine.connect() as connection:
             linked = sa.select(link.oid, o.key).outerjoin(model.object, o.oid == link.oid)

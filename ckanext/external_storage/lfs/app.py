@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import DBAPIError, OperationalError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
@@ -94,8 +95,18 @@ class LfsApplication:
                 # git-lfs asks its credential helpers then. Under the name above, browsers would ask for a
                 # password in the middle of a page (git-lfs docs/api/authentication.md).
                 response.headers["LFS-Authenticate"] = 'Basic realm="Git LFS"'
-        except Exception:
+        except Exception as error:
             log.exception("%s %s", request.method, route)
+            status = 500
             message = "The server failed, and its log says why. Try again, or tell the administrator."
-            response = answer({"message": message}, 500)
+            if _database_is_away(error):  # perhaps since its COMMIT, which may have been done
+                status = 503
+                message = "The site's database cannot be reached. It may have done this or not: try again."
+            response = answer({"message": message}, status)
         return response, route
+
+
+def _database_is_away(error: Exception) -> bool:
+    return isinstance(error, OperationalError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )

@@ -164,7 +164,7 @@ class S3Store:
         where = self._where(key)
         with store_errors("HeadObject"):
             try:
-                head = self._client.head_object(**where, ChecksumMode="ENABLED")
+                head = self.connection.asking.head_object(**where, ChecksumMode="ENABLED")
             except ClientError as error:
                 if status_of(error) == 404:
                     return None
@@ -174,18 +174,18 @@ class S3Store:
     def delete(self, key: str) -> None:
         where = self._where(key)
         with store_errors("DeleteObject"):
-            deleted = self._client.delete_object(**where)
+            deleted = self.connection.asking.delete_object(**where)
         # Only a bucket with versions answers so; there the bytes are still kept.
         if deleted.get("DeleteMarker") or deleted.get("VersionId"):
             with store_errors("DeleteObject (versions)"):
                 for version in self._versions(where):
-                    self._client.delete_object(**where, VersionId=version)
+                    self.connection.asking.delete_object(**where, VersionId=version)
         for upload in self._unfinished(where["Key"]):
             if upload["Key"] == where["Key"]:
                 self._abort(self._named(upload))
 
     def _versions(self, where: dict[str, str]) -> list[str]:
-        pages = self._client.get_paginator("list_object_versions").paginate(
+        pages = self.connection.asking.get_paginator("list_object_versions").paginate(
             Bucket=where["Bucket"], Prefix=where["Key"]
         )
         return [
@@ -203,7 +203,7 @@ class S3Store:
 
     def _unfinished(self, prefix: str) -> list[dict[str, Any]]:
         with store_errors("ListMultipartUploads"):
-            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+            pages = self.connection.asking.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self.settings.bucket, Prefix=prefix
             )
             return [upload for page in pages for upload in page.get("Uploads", [])]
@@ -240,7 +240,7 @@ class S3Store:
 
     def _begin(self, where: dict[str, str]) -> dict[str, str]:
         with store_errors("CreateMultipartUpload"):
-            begun = self._client.create_multipart_upload(**where, ContentType=CONTENT_TYPE)
+            begun = self.connection.asking.create_multipart_upload(**where, ContentType=CONTENT_TYPE)
         return {**where, "UploadId": begun["UploadId"]}
 
     def sign_part(self, key: str, store_ref: str, number: int, size: int, lifetime: timedelta) -> Signed:
@@ -254,7 +254,7 @@ class S3Store:
     def _list_parts(self, upload: dict[str, str]) -> list[Part]:
         with store_errors("ListParts"):
             try:
-                pages = list(self._client.get_paginator("list_parts").paginate(**upload))
+                pages = list(self.connection.asking.get_paginator("list_parts").paginate(**upload))
             except ClientError as error:
                 if code_of(error) != "NoSuchUpload":
                     raise
@@ -297,7 +297,7 @@ class S3Store:
         for _ in range(5):
             with store_errors("AbortMultipartUpload"):
                 try:
-                    self._client.abort_multipart_upload(**upload)
+                    self.connection.asking.abort_multipart_upload(**upload)
                 except ClientError as error:
                     if code_of(error) != "NoSuchUpload":
                         raise

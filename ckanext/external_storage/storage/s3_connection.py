@@ -36,6 +36,9 @@ DENIED = {
     "SignatureDoesNotMatch",
     "403",  # the answer to a HEAD has no body that could tell more
 }
+#: How long a store may be silent, in seconds, before it is asked again. To join the parts of a large
+#: object, a server may copy them all.
+MOVING, ASKING = 60, 10
 #: What botocore's own refreshing of temporary credentials leaves of their life at least.
 REFRESHED = timedelta(minutes=10)
 
@@ -63,17 +66,23 @@ class Connection:
 
     def __init__(self, settings: Settings):
         self.settings = settings
-        self._made: tuple[int, Any, Signer] | None = None
+        self._made: tuple[int, Any, Any, Signer] | None = None
 
     @property
     def client(self) -> Any:
+        """For requests that bring, fetch or join bytes."""
         return self._mine()[1]
 
     @property
-    def signer(self) -> Signer:
+    def asking(self) -> Any:
+        """For all others: somebody waits for the answer."""
         return self._mine()[2]
 
-    def _mine(self) -> tuple[int, Any, Signer]:
+    @property
+    def signer(self) -> Signer:
+        return self._mine()[3]
+
+    def _mine(self) -> tuple[int, Any, Any, Signer]:
         # Two threads may both make one; either serves.
         made = self._made
         if made is None or made[0] != os.getpid():
@@ -81,7 +90,7 @@ class Connection:
                 made = self._made = (os.getpid(), *self._make())
         return made
 
-    def _make(self) -> tuple[Any, Signer]:
+    def _make(self) -> tuple[Any, Any, Signer]:
         # At DEBUG these write signatures and addresses with them into the log.
         for name in ("botocore", "urllib3.connectionpool"):
             logger = logging.getLogger(name)
@@ -90,13 +99,14 @@ class Connection:
         session = botocore.session.get_session()
         if settings.access_key_id and settings.secret_access_key:
             session.set_credentials(settings.access_key_id, settings.secret_access_key)
-        client = self._client(session, settings.endpoint_url)
+        client = self._client(session, settings.endpoint_url, MOVING)
+        asking = self._client(session, settings.endpoint_url, ASKING)
         public = client
         if settings.public_endpoint_url and settings.public_endpoint_url != settings.endpoint_url:
-            public = self._client(session, settings.public_endpoint_url)
-        return client, Signer(session.get_credentials(), client.meta.region_name, self._base(public))
+            public = self._client(session, settings.public_endpoint_url, ASKING)
+        return client, asking, Signer(session.get_credentials(), client.meta.region_name, self._base(public))
 
-    def _client(self, session: botocore.session.Session, endpoint_url: str | None) -> Any:
+    def _client(self, session: botocore.session.Session, endpoint_url: str | None, read_timeout: int) -> Any:
         region = self.settings.region or session.get_config_variable("region") or "us-east-1"
         style = self.settings.addressing_style
         if style == "auto":
@@ -106,7 +116,7 @@ class Connection:
             signature_version="s3v4",
             s3={"addressing_style": style},
             connect_timeout=5,
-            read_timeout=60,
+            read_timeout=read_timeout,
             retries={"mode": "standard", "total_max_attempts": 3},
             max_pool_connections=50,
             # Newer checksums are not known to every server; what we send is signed with its SHA-256.

@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 from ckanext.external_storage import model
 
 #: A dead key is deleted at once, and once more after this: a writer that was under way may still
-#: have brought it back. Longer than any signed request lives.
-SECOND_DELETE = timedelta(hours=24)
+#: have brought it back. Longer than any signed request lives, even by a clock that is minutes off.
+SECOND_DELETE = timedelta(hours=25)
 
 
 def bury(

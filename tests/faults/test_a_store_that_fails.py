@@ -1,0 +1,123 @@
+"""The file store is away, hangs or is full: pages stand, uploads wait, and nothing that arrived is lost."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import ckantoolkit as tk
+import pytest
+import requests
+
+from ckanext.external_storage import jobs
+from tests.faults import gate
+from tests.faults.gate import Gate
+from tests.portal import Portal, editor_and_dataset, oid_of, path
+from tests.portal import standing as standing_portal
+from tests.s3 import OPTION
+from tests.upload_client import Client
+
+
+@pytest.fixture(scope="module")
+def portal() -> Iterator[Portal]:
+    with standing_portal() as portal:
+        yield portal
+
+
+@pytest.fixture
+def way(monkeypatch: pytest.MonkeyPatch, s3_options: dict[str, str]) -> Iterator[Gate]:
+    """The only way from this site to its store."""
+    real = urlsplit(s3_options[OPTION + "s3.endpoint_url"])
+    assert real.hostname
+    assert real.port
+    with gate.before(real.hostname, real.port) as way:
+        for name, value in {**s3_options, OPTION + "s3.endpoint_url": way.address}.items():
+            monkeypatch.setitem(tk.config, name, value)
+        yield way
+
+
+class Publisher:
+    """An editor with a published file, and another one half way to the store."""
+
+    def __init__(self, portal: Portal, way: Gate):
+        self.portal, self.way = portal, way
+        self.editor, self.dataset = editor_and_dataset()
+        self.client = Client(portal, self.editor, self.dataset)
+        self.data = f"id\n{uuid.uuid4()}\n".encode()
+        self.resource = self.publish(b"published " + self.data)
+        self.upload = self.client.begin(len(self.data), fingerprint=str(uuid.uuid4()))
+        (self.part,) = self.sign()
+
+    def publish(self, data: bytes) -> dict[str, Any]:
+        upload = self.client.begin(len(data), oid=oid_of(data))
+        requests.put(upload["href"], data=data, headers=upload["header"], timeout=60)
+        oid = self.client.complete(upload)["oid"]
+        return self.portal.action(
+            "resource_create", self.editor, package_id=self.dataset["id"],
+            url="data.csv", url_type="upload", sha256=oid,
+        )  # fmt: skip
+
+    def sign(self) -> Any:
+        return self.client.json("POST", f"/lfs/uploads/{self.upload['id']}/parts", numbers=[1])["parts"]
+
+    def put(self, part: Any) -> requests.Response:
+        return requests.put(part["href"], data=self.data, headers=part["header"], timeout=60)
+
+    def download(self) -> str:
+        """Where the site sends those who download the published file."""
+        headers = {"Authorization": self.editor["token"]}
+        answer = self.portal.client.get(path(self.resource["url"]), headers=headers, follow_redirects=False)
+        return answer.headers["Location"]
+
+    def assert_pages_stand(self) -> None:
+        """The pages of the dataset and of the file, and the way to a download, ask the store for nothing."""
+        before = self.way.asked
+        page = f"/dataset/{self.dataset['name']}"
+        for address in (page, f"{page}/resource/{self.resource['id']}"):
+            assert self.portal.get(address, self.editor).status_code == 200
+        assert self.download().startswith(self.way.address)
+        assert self.client.begin(5, fingerprint="small", oid=oid_of(b"12345"))["transfer"] == "put"
+        assert self.way.asked == before
+
+    def assert_all_refused_in_words(self) -> None:
+        for refused in (
+            self.client.show(self.upload, 503),
+            self.client.complete(self.upload, 503),
+            self.client.begin(len(self.data), 503, fingerprint="another"),
+        ):
+            assert "Nothing was changed" in refused["message"], refused
+
+    def assert_it_goes_on(self) -> None:
+        assert self.client.show(self.upload)["state"] == "open"
+        assert self.put(self.part).status_code == 200, "what was signed before still serves"
+        self.client.complete(self.upload, 503)  # no worker runs here: it waits
+        assert jobs.check_upload(self.upload["id"]) == "verified"
+        assert self.client.complete(self.upload)["oid"] == oid_of(self.data)
+        assert requests.get(self.download(), timeout=60).content == b"published " + self.data
+
+
+def test_a_store_that_is_away(portal: Portal, way: Gate):
+    publisher = Publisher(portal, way)
+    way.close()
+    with pytest.raises(requests.ConnectionError):
+        publisher.put(publisher.part)
+    publisher.assert_pages_stand()
+    publisher.assert_all_refused_in_words()
+    way.open()
+    publisher.assert_it_goes_on()
+    # The one that could not be begun at the store is in the table, and is begun now.
+    again = publisher.client.begin(len(publisher.data), 200, fingerprint="another")
+    assert again["transfer"] == "multipart"
+
+
+@pytest.mark.proof(stores=(0, 1))
+def test_a_store_that_hangs(portal: Portal, way: Gate, counts: Any):
+    """All requests end by themselves, after half a minute."""
+    publisher = Publisher(portal, way)
+    way.stall()
+    publisher.assert_pages_stand()
+    publisher.assert_all_refused_in_words()
+    way.open()
+    publisher.assert_it_goes_on()
