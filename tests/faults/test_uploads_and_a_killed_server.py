@@ -104,7 +104,7 @@ class Scene:
         with self.engine.connect() as connection:
             linked = sa.select(link.oid, o.key).outerjoin(model.object, o.oid == link.oid)
             linked = linked.where(link.package_id == self.dataset["id"])
-            rows = dict(connection.execute(linked).tuples().all())
+            rows = {row.oid: row.key for row in connection.execute(linked)}
             states = sa.select(u.state).where(u.package_id == self.dataset["id"])
             ended = Counter(connection.execute(states).scalars())
         assert set(rows.values()) == self.keys(), "the store has what the tables have"
