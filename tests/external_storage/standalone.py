@@ -110,11 +110,17 @@ def gunicorn(ini: Path, **environ: str) -> Iterator[str]:
 @contextlib.contextmanager
 def portal_before(address: str) -> Iterator[Portal]:
     """A portal whose ``/lfs`` is the server at *address*: CKAN's own answers nothing there."""
-    with standing() as portal:
-        flask_app = portal.app.flask_app
-        inside = flask_app.wsgi_app
-        flask_app.wsgi_app = ProxyMiddleware(inside, {"/lfs/": {"target": address, "host": None}}, timeout=60)
-        try:
-            yield portal
-        finally:
-            flask_app.wsgi_app = inside
+    with standing() as portal, lfs_at(portal, address):
+        yield portal
+
+
+@contextlib.contextmanager
+def lfs_at(portal: Portal, address: str) -> Iterator[None]:
+    """Meanwhile, the portal's ``/lfs`` is the server there."""
+    flask_app = portal.app.flask_app
+    inside = flask_app.wsgi_app
+    flask_app.wsgi_app = ProxyMiddleware(inside, {"/lfs/": {"target": address, "host": None}}, timeout=60)
+    try:
+        yield
+    finally:
+        flask_app.wsgi_app = inside

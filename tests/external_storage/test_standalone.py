@@ -189,11 +189,13 @@ def test_large_headers(portal, server, headers, statuses):
 
 
 @pytest.mark.usefixtures("with_test_worker", "clean_queues")
-def test_the_worker_of_ckan_checks_what_has_arrived(data, box, role, s3_options, tmp_path, monkeypatch):
+def test_the_worker_of_ckan_checks_what_has_arrived(
+    portal, data, box, role, s3_options, tmp_path, monkeypatch
+):
     for name, value in s3_options.items():
         monkeypatch.setitem(tk.config, name, value)
     ini = standalone.write_ini(box, tmp_path / "lfs.ini", **{"sqlalchemy.url": role, **s3_options})
-    with standalone.gunicorn(ini) as server, standalone.portal_before(server) as portal:
+    with standalone.gunicorn(ini) as server, standalone.lfs_at(portal, server):
         client = Client(portal, *editor_and_dataset())
         upload = client.begin(len(data))
         assert upload["transfer"] == "multipart"
