@@ -120,6 +120,8 @@ def ours(
 
     *options*: of the site, besides; where its files are, say.
     """
+    # Uploads are begun that nobody finishes.
+    options = {"ckanext.external_storage.max_unfinished_uploads": "0", **(options or {})}
     with site.running(settings, "authz_service external_storage", options) as on:
         url = on.call(site.serve)
         token, organization, dataset = on.call(prepare)

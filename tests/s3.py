@@ -39,7 +39,7 @@ def client_of(settings: Settings, server: str = "s3") -> Any:
         endpoint_url=f"http://{HOST}:{settings.ports[server]}",
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=settings.password,
-        config=Config(s3={"addressing_style": "path"}),
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
     )
 
 

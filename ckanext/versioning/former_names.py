@@ -64,4 +64,4 @@ def _was_seen(package_id: str, who: Viewer, name: str) -> bool:
 
 
 def _name_in(blob: Any) -> Any:
-    return sa.func.json_extract_path_text(blob.c.body, "name", type_=sa.Text)
+    return tables.text_in(blob.c.body, "name")

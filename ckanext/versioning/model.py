@@ -104,6 +104,18 @@ metadata_blob = sa.Table(
     sa.Column("body", StoredJson),
 )
 
+
+def text_in(body: Any, name: str) -> Any:
+    r"""The text that a recorded dataset has under *name*, in SQL.
+
+    PostgreSQL reads all of a JSON to find one part, and takes no NUL and no half of a surrogate pair, which a
+    field may have: their escapes are left out before. ``\\`` is a backslash, and no part of an escape.
+    """
+    escapes = r"(\\\\)|\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})"
+    readable = sa.func.regexp_replace(sa.cast(body, sa.Text), escapes, r"\1", "g")
+    return sa.func.json_extract_path_text(sa.cast(readable, sa.JSON), name, type_=sa.Text)
+
+
 #: A revision that somebody has named.
 release = sa.Table(
     "versioning_release",

@@ -68,4 +68,4 @@ def withdrawn(package: Any, labels: Collection[str]) -> Withdrawn | None:
 
 def _field(name: str) -> Any:
     """A text of the dataset as it was recorded."""
-    return sa.func.json_extract_path_text(tables.metadata_blob.c.body, name, type_=sa.Text)
+    return tables.text_in(tables.metadata_blob.c.body, name)

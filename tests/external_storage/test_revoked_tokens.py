@@ -82,7 +82,7 @@ def test_one_statement_per_request(portal, data):
     with statements() as sent:
         (answer,) = portal.batch(dataset, token, "upload", pointer(data))
         portal.put(answer["actions"]["upload"], data)
-    assert len([statement for statement in sent if "authz_service_" in statement]) == 2
+    assert len([statement for statement in sent if "authz_service_token" in statement]) == 2
 
 
 def test_without_the_ledgers_tables_the_server_says_so(portal, data, caplog):

@@ -92,7 +92,12 @@ class Sender:
             assert time.monotonic() < deadline, f"{self} came to no end"
             try:
                 shown = self._go_on()
-            except (requests.ConnectionError, requests.Timeout, _Later):
+            except (
+                requests.ConnectionError,
+                requests.Timeout,
+                requests.exceptions.ChunkedEncodingError,
+                _Later,
+            ):
                 self.failed += 1
                 time.sleep(0.05)
                 continue

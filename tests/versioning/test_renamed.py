@@ -8,8 +8,11 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+import sqlalchemy as sa
+from ckan import model
 from ckan.tests import factories
 
+from ckanext.versioning import model as tables
 from tests.portal import Portal, editor_and_dataset, standing
 from tests.versioning.recorded import call
 
@@ -20,6 +23,20 @@ DATA = b"a,b\n1,2\n"
 def portal() -> Iterator[Portal]:
     with standing() as portal:
         yield portal
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (r'{"a":"\u0000","name":"x"}', "x"),
+        (r'{"a":"\ud800","name":"x\u0000y"}', "xy"),
+        (r'{"a":"\\","name":"\\u0000"}', r"\u0000"),
+        (r'{"a":"\\\u0000","name":"\t\u00e9"}', "\té"),
+        (r'{"name":null}', None),
+    ],
+)
+def test_names_beside_what_postgresql_cannot_read(body: str, name: str | None):
+    assert model.Session.execute(sa.select(tables.text_in(sa.literal(body), "name"))).scalar() == name
 
 
 def new_name() -> str:
