@@ -38,7 +38,7 @@ PACKAGES = (
 )
 #: Its storage in Azure, or in S3, needs these besides.
 ON_AZURE = (*PACKAGES, "azure-storage-blob")
-ON_S3 = (*PACKAGES, "boto3")
+ON_S3 = (*PACKAGES, "boto3>=1.40")
 
 # It ends when its standard input does: however the test run ends, giftless goes with it.
 _PROGRAM = """

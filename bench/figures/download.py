@@ -8,7 +8,8 @@ server's process grew by while it sent.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from bench import large_files
 from bench.figure import Case, Contender, Figure, Goal, in_turn
@@ -30,21 +31,21 @@ def measure(chance: random.Random) -> Iterator[Case]:
             "resource_create", package_id=dataset, url="large.bin", url_type="upload", sha256=file.oid
         )
         url = f"{client.url}/dataset/{dataset}/resource/{resource['id']}/download"
-        given = theirs.action(file, "download")
         growth: dict[str, list[float]] = {OURS: [], PEER: []}
 
-        def timed(name: str, pid: int, href: str, header: dict[str, str]) -> Contender:
+        def timed(name: str, pid: int, asked: Callable[[], dict[str, Any]]) -> Contender:
             def get() -> float:
+                given = asked()
                 grown = Growth(pid)
-                seconds = large_files.get(href, header, file)
+                seconds = large_files.get(given["href"], given.get("header") or {}, file)
                 growth[name].append(grown.peak())
                 return seconds
 
             return get
 
         contenders = {
-            OURS: timed(OURS, ours.pid, url, {}),
-            PEER: timed(PEER, theirs.pid, given["href"], given.get("header") or {}),
+            OURS: timed(OURS, ours.pid, lambda: {"href": url}),
+            PEER: timed(PEER, theirs.pid, lambda: theirs.action(file, "download")),
         }
         values = in_turn(contenders, ROUNDS, 0, chance)
         counts = {name: {"rss_growth_mib": max(found)} for name, found in growth.items()}

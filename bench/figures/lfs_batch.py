@@ -12,8 +12,10 @@ import hashlib
 import json
 import os
 import random
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -36,7 +38,11 @@ def measure(chance: random.Random) -> Iterator[Case]:
             if where == "S3":
                 client, bucket, options = stack.enter_context(large_files.bucket(settings))
                 on_s3 = giftless_on(client.meta.endpoint_url, bucket)
-                # Its own chain of credentials is the only one that giftless knows.
+                # Its own chain of credentials is the only one that giftless knows; what it signs by itself
+                # is of a kind that servers do not take any more.
+                configuration = Path(stack.enter_context(tempfile.TemporaryDirectory()), "config")
+                configuration.write_text("[default]\ns3 =\n  signature_version = s3v4\n")
+                os.environ["AWS_CONFIG_FILE"] = str(configuration)
                 os.environ["AWS_ACCESS_KEY_ID"] = options["ckanext.external_storage.s3.access_key_id"]
                 os.environ["AWS_SECRET_ACCESS_KEY"] = options["ckanext.external_storage.s3.secret_access_key"]
             ours, _client, _dataset = stack.enter_context(large_files.ours(settings, options))
