@@ -11,7 +11,7 @@ from werkzeug.wrappers import Request, Response
 
 from ckanext.external_storage import model
 from ckanext.external_storage.lfs.settings import Settings
-from ckanext.external_storage.storage.base import new_key
+from ckanext.external_storage.storage.base import key_maker
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def _ask_database(settings: Settings) -> None:
 
 def _ask_store(settings: Settings) -> None:
     store = settings.store()
-    store.stat(new_key(store, None, *_NOTHING))
+    store.stat(key_maker(store)(None, *_NOTHING))
 
 
 def _works(name: str, check: Callable[[], object]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -37,7 +37,7 @@ def batch_objects(settings: Settings, request: Request, organization: str, datas
         raise callers.no_writing(caller)
     store = settings.store()
     transfer = batch.choose_transfer(message, isinstance(store, AppendingStore))
-    offer = _Offer(settings, store, found, granted, transfer)
+    offer = _Offer(settings, store, found, granted, transfer, settings.secret())
     with settings.engine().begin() as connection:
         if message.operation == "upload":
             answers = offer.uploads(connection, message.pointers)
@@ -56,6 +56,7 @@ class _Offer:
     dataset: datasets.Dataset
     granted: Access
     transfer: str
+    secret: bytes
 
     def uploads(self, connection: sa.Connection, pointers: list[Pointer]) -> Answers:
         """What is in the dataset, or on its way to be, has no actions: nothing is to be sent."""
@@ -106,12 +107,10 @@ class _Offer:
     ) -> tuple[dict[str, Upload], dict[str, errors.StorageError]]:
         """An upload for each of *wanted* (oid → bytes), or why there is none: some of a batch may not fit."""
         refused: dict[str, errors.StorageError] = {}
-        limits = self.settings.limits()
+        most = beginning.largest(self.store, self.settings.limits())
         for oid, size in wanted.items():
-            try:
-                beginning.check_size(self.store, limits, size)
-            except errors.FileTooLarge as error:
-                refused[oid] = error
+            if size > most:
+                refused[oid] = errors.FileTooLarge(size, int(most))
         for _ in range(2):
             asked = {oid: size for oid, size in wanted.items() if oid not in refused}
             try:
@@ -126,16 +125,16 @@ class _Offer:
         user_id = self.granted.user_id or ""  # who may write has one
         with connection.begin_nested():
             opened = uploads.open_uploads(
-                connection, user_id, self.dataset.id, wanted, now(), self._transfer_of, self.store
+                connection, user_id, self.dataset.id, wanted, now(), self._transfer_of(), self.store
             )
             if wanted:
                 beginning.check_room(connection, user_id, self.settings.limits(), more=0)
         return opened
 
-    def _transfer_of(self, size: int) -> str:
-        if isinstance(self.store, SigningStore) and size <= self.store.put_limit:
-            return "put"
-        return "tus" if self.transfer == "tus" else "stream"
+    def _transfer_of(self) -> Callable[[int], str]:
+        put_limit = self.store.put_limit if isinstance(self.store, SigningStore) else -1
+        through_us = "tus" if self.transfer == "tus" else "stream"
+        return lambda size: "put" if size <= put_limit else through_us
 
     def _upload_action(
         self, pointer: Pointer, upload: Upload, signed_until: dict[str, datetime]
@@ -163,7 +162,7 @@ class _Offer:
         permit = Capability(
             method, self.dataset.id, pointer.oid, pointer.size, granted.user_id, granted.jti, expires
         )
-        header = permit.header(self.settings.secret())
+        header = permit.header(self.secret)
         return _described(href, header, datetime.fromtimestamp(expires, timezone.utc))
 
 

@@ -9,6 +9,7 @@ Foreign exceptions end in the adapter: every method raises only `errors.StorageE
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO, Protocol, runtime_checkable
@@ -224,13 +225,12 @@ def read_from(source: Readable, count: int, size: int, left: int) -> bytes:
         raise errors.WrongSize(size, size - left) from error
 
 
-def new_key(
-    store: ObjectStore | None, package_id: str | None, oid: str | None, size: int, upload_id: str
-) -> str:
-    """The key of a new upload's bytes, of the kind that *store* has."""
+def key_maker(store: ObjectStore | None) -> Callable[[str | None, str | None, int, str], str]:
+    """What makes the key of a new upload's bytes, of the kind that *store* has, of ``(package_id, oid, size,
+    upload_id)``."""
     if isinstance(store, ServerStore):
-        return store.key_of(package_id, oid, size, upload_id)
-    return key_for(oid, upload_id)
+        return store.key_of
+    return lambda package_id, oid, size, upload_id: key_for(oid, upload_id)
 
 
 def own_key(key: str, oid: str) -> str | None:

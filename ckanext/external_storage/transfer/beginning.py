@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from ckanext.external_storage import errors, model
-from ckanext.external_storage.storage.base import AppendingStore, ObjectStore, SigningStore, new_key
+from ckanext.external_storage.storage.base import AppendingStore, ObjectStore, SigningStore, key_maker
 from ckanext.external_storage.transfer import links, quota, receiving, standing
 from ckanext.external_storage.transfer.uploads import LIFETIME, Upload, end_lost, from_row, get
 
@@ -29,13 +30,18 @@ class Limits:
     max_unfinished: int | None = None
 
 
-def check_size(store: ObjectStore, limits: Limits, size: int) -> None:
-    """Raises FileTooLarge."""
-    most = [limits.max_size] if limits.max_size is not None else []
+def largest(store: ObjectStore, limits: Limits) -> float:
+    """Bytes that a file may have; infinity for any."""
+    most = [math.inf if limits.max_size is None else limits.max_size]
     if isinstance(store, SigningStore):
         most.append(store.object_limit)
-    if most and size > min(most):
-        raise errors.FileTooLarge(size, min(most))
+    return min(most)
+
+
+def check_size(store: ObjectStore, limits: Limits, size: int) -> None:
+    """Raises FileTooLarge."""
+    if size > (most := largest(store, limits)):
+        raise errors.FileTooLarge(size, int(most))
 
 
 def check_room(connection: sa.Connection, user_id: str, limits: Limits, more: int = 1) -> None:
@@ -87,7 +93,7 @@ def begin(
         return found, False
     check_room(connection, user_id, limits)
     upload_id = str(uuid.uuid4())
-    key = new_key(store, package_id, oid, size, upload_id)
+    key = key_maker(store)(package_id, oid, size, upload_id)
     transfer = _transfer(store, size, oid)
     row = {
         "id": upload_id,

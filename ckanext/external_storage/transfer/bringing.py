@@ -11,7 +11,7 @@ from typing import IO
 import sqlalchemy as sa
 
 from ckanext.external_storage import errors, model
-from ckanext.external_storage.storage.base import ObjectStore, new_key
+from ckanext.external_storage.storage.base import ObjectStore, key_maker
 from ckanext.external_storage.transfer import links, quota, receiving, uploads
 from ckanext.external_storage.transfer.dead_keys import bury
 
@@ -91,7 +91,7 @@ def _opened(
     now: datetime,
 ) -> uploads.Upload:
     upload_id = str(uuid.uuid4())
-    key = new_key(store, package_id, None, size, upload_id)
+    key = key_maker(store)(package_id, None, size, upload_id)
     with engine.begin() as connection:
         connection.execute(
             model.upload.insert().values(

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from ckanext.external_storage import model
 from ckanext.external_storage.transfer.dead_keys import bury
@@ -47,7 +47,10 @@ def linked(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> d
     rows = connection.execute(
         sa.select(model.object.c.oid, _SIZE, _KEY, model.link.c.unverified_size.is_(None).label("verified"))
         .join(model.link, model.link.c.oid == model.object.c.oid)
-        .where(model.link.c.package_id == package_id, model.link.c.oid.in_(list(oids)))
+        .where(
+            model.link.c.package_id == package_id,
+            model.link.c.oid == sa.any_(sa.literal(list(oids), ARRAY(sa.Text))),
+        )
     )
     return {row.oid: StoredObject(row.oid, row.size, row.key, row.verified) for row in rows}
 

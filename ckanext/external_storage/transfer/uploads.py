@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, UUID, insert
 
 from ckanext.external_storage import errors, model
-from ckanext.external_storage.storage.base import ObjectStore, new_key
+from ckanext.external_storage.storage.base import ObjectStore, key_maker
 from ckanext.external_storage.transfer import quota, standing
 from ckanext.external_storage.transfer.dead_keys import bury
 
@@ -73,36 +73,39 @@ def open_uploads(
     """
     if not wanted:
         return {}
-    new = []
+    key = key_maker(store)
+    new = [
+        (upload_id := str(uuid.uuid4()), oid, size, key(package_id, oid, size, upload_id), transfer(size))
+        for oid, size in sorted(wanted.items())  # in one order, so that no two calls wait for each other
+    ]
     owner_org = standing.owner_org(connection, package_id)
-    for oid, size in sorted(wanted.items()):  # in one order, so that no two calls wait for each other
-        upload_id = str(uuid.uuid4())
-        new.append(
-            {
-                "id": upload_id,
-                "package_id": package_id,
-                "owner_org": owner_org,
-                "user_id": user_id,
-                "declared_oid": oid,
-                "declared_size": size,
-                "key": new_key(store, package_id, oid, size, upload_id),
-                "transfer": transfer(size),
-                "state": "open",
-                "expires_at": now + LIFETIME,
-            }
-        )
     table = model.upload
     end_lost(connection, user_id, package_id, now)
-    opening = insert(table)
+    # Many rows in one statement, which is the same for any number of them.
+    kinds = {"id": UUID(as_uuid=False), "declared_oid": sa.Text, "declared_size": sa.BigInteger}
+    kinds |= {"key": sa.Text, "transfer": sa.Text}
+    values = zip(*new, strict=True)
+    own = [
+        sa.func.unnest(sa.literal(list(column), ARRAY(kind)))
+        for column, kind in zip(values, kinds.values(), strict=True)
+    ]
+    same = {"package_id": package_id, "owner_org": owner_org, "user_id": user_id, "state": "open"}
+    opening = insert(table).from_select(
+        [*kinds, *same, "expires_at"],
+        sa.select(
+            *own,
+            *(sa.literal(value, sa.Text) for value in same.values()),
+            sa.literal(now + LIFETIME, sa.DateTime(timezone=True)),
+        ),
+    )
     connection.execute(
         opening.on_conflict_do_update(
             index_elements=["user_id", "package_id", "declared_oid", "declared_size"],
-            index_where=sa.text("state = 'open'"),  # no parameter: many rows go in one statement
+            index_where=sa.text("state = 'open'"),
             # Asked for again, it lives on, whatever its time was.
             set_={"transfer": opening.excluded.transfer, "expires_at": opening.excluded.expires_at},
             where=table.c.store_ref.is_(None),
-        ),
-        new,
+        )
     )
     quota.check(connection, package_id, None, sum(wanted.values()))
     rows = connection.execute(
@@ -110,10 +113,10 @@ def open_uploads(
             table.c.user_id == user_id,
             table.c.package_id == package_id,
             table.c.state == "open",
-            sa.tuple_(table.c.declared_oid, table.c.declared_size).in_(list(wanted.items())),
+            table.c.declared_oid == sa.any_(sa.literal(list(wanted), ARRAY(sa.Text))),
         )
     )
-    return {row.declared_oid: from_row(row) for row in rows}
+    return {row.declared_oid: from_row(row) for row in rows if wanted[row.declared_oid] == row.declared_size}
 
 
 def find_upload(
