@@ -13,9 +13,12 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 import requests
+import sqlalchemy as sa
+from ckan import model
 from ckan.lib import jobs
 from ckan.plugins import toolkit as tk
 
+from ckanext.external_storage import model as tables
 from ckanext.external_storage import roles
 from services.sandbox import Sandbox
 from tests.conftest import SANDBOX
@@ -236,7 +239,9 @@ def test_metrics_of_all_workers(portal, server, data):
     shown = requests.get(f"{server}/lfs/metrics", timeout=60)
     assert shown.status_code == 200
     assert f'external_storage_lfs_requests_total{{method="POST",route="{route}",status="200"}}' in shown.text
-    assert 'external_storage_uploads{state="received"} 0' in shown.text
+    received = sa.select(sa.func.count()).where(tables.upload.c.state == "received")  # by other tests, too
+    waiting = float(model.Session.execute(received).scalar_one())
+    assert f'external_storage_uploads{{state="received"}} {waiting}' in shown.text
     proxied = requests.get(f"{server}/lfs/metrics", headers={"X-Forwarded-For": "127.0.0.1"}, timeout=60)
     assert proxied.status_code == 403
     assert json.loads(proxied.content)["message"]
