@@ -115,10 +115,13 @@ def test_a_commit_has_its_files_taken_in_by_a_job(older: Any):
 
 def test_a_save_is_done_even_if_no_job_can_be_started(older: Any, monkeypatch: Any):
     _editor, dataset, _resource = older
-    monkeypatch.setitem(tk.config, "ckan.redis.url", "redis://localhost:1/0")
-    monkeypatch.setattr("ckan.lib.redis._connection_pool", None)
-    monkeypatch.setattr(jobs, "_queues", {})
-    call("package_patch", id=dataset["id"], title="After")
+    with monkeypatch.context() as away:
+        away.setitem(tk.config, "ckan.redis.url", "redis://localhost:1/0")
+        away.setattr("ckan.lib.redis._connection_pool", None)
+        away.setattr(jobs, "_queues", {})
+        call("package_patch", id=dataset["id"], title="After")
+    if hasattr(jobs, "_connect"):  # CKAN 2.11 leaves rq with the last connection that it tried
+        jobs._connect()
     assert recorded.stored_title(dataset["id"]) == "After"
     assert taking_in.take_in(dataset["id"]) == {"taken": 1}
 
