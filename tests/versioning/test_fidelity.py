@@ -55,7 +55,8 @@ def follow(portal: Portal, editor: Editor, edits: int) -> Counter[str]:
         editor.step()
         then.append((recorded.newest(editor.id).seq, content(editor.shown())))
     seqs = [row.seq for row in recorded.revisions(editor.id)]
-    assert len(seqs) == then[-1][0] > edits / 3
+    # Many changes change nothing: which, is chance, too.
+    assert len(seqs) == then[-1][0] > edits / 10
     old = {seq: call("package_show", id=editor.id, revision_ref=f"r{seq}") for seq in seqs}
     for seq, expected in then:
         assert content(old[seq]) == expected, f"revision {seq}"
