@@ -13,6 +13,7 @@ from ckanext.authz_service import (
     keys,
     token_commands,
 )
+from ckanext.authz_service.command_output import report
 from ckanext.authz_service.errors import KeysError, MissingKey, ScopeError
 
 __all__ = ["authz"]
@@ -67,15 +68,7 @@ def check() -> None:
 
     Run it as the user CKAN runs as.
     """
-    found = 0
-    for name, problems_of in checks.CHECKS.items():
-        problems = list(problems_of())
-        found += len(problems)
-        click.echo(f"{name}: {'not well' if problems else 'well'}")
-        for problem in problems:
-            click.echo(f"  - {problem}")
-    if found:
-        raise click.ClickException(f"{found} {'problem' if found == 1 else 'problems'} found.")
+    report(checks.CHECKS)
 
 
 @authz.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,6 +34,19 @@ def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
 
 def answer(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def report(checks: Mapping[str, Callable[[], Iterable[str]]]) -> None:
+    """Say of each check whether all is well, and what is not. Raises ClickException if anything is not."""
+    found = 0
+    for name, problems_of in checks.items():
+        problems = list(problems_of())
+        found += len(problems)
+        click.echo(f"{name}: {'not well' if problems else 'well'}")
+        for problem in problems:
+            click.echo(f"  - {problem}")
+    if found:
+        raise click.ClickException(f"{count(found, 'problem')} found.")
 
 
 def count(number: int, one: str, more: str | None = None) -> str:

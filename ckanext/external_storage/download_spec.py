@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from ckanext.external_storage import config, errors
+from ckanext.external_storage import config
 from ckanext.external_storage.download import presentation
 from ckanext.external_storage.lfs import forwarding
 from ckanext.external_storage.lfs.capability import Capability
+from ckanext.external_storage.lfs.sending import LIFETIME
 from ckanext.external_storage.resources import stored_oid
 from ckanext.external_storage.storage.base import ServerStore, SigningStore
-from ckanext.external_storage.transfer import links
 
-#: How long a signed address, or the header of a specification, opens a file.
-LIFETIME = timedelta(seconds=60)
 #: Stands in a capability for the token that it was issued for: there was none.
 _ISSUED_BY = "download_spec"
 
@@ -36,12 +33,8 @@ def specification(
     if oid is None:
         return {}
     package_id = resource["package_id"]
-    stored = links.linked(connection, package_id, [oid]).get(oid)
     store = config.store()
-    if stored is None and isinstance(store, ServerStore):
-        stored = forwarding.older(store, package_id, oid, resource.get("size"))
-    if stored is None:
-        raise errors.ObjectNotFound(oid)
+    stored = forwarding.stored_object(connection, store, package_id, oid, resource.get("size"))
     if isinstance(store, ServerStore):
         return {**forwarding.download(store, stored, name), "verified": stored.verified}
     seconds = int(LIFETIME.total_seconds())

@@ -15,7 +15,7 @@ from typing import Any
 import click
 from ckan import model as ckan_model
 
-from ckanext.authz_service.command_output import answer, count, progress
+from ckanext.authz_service.command_output import answer, count, progress, report
 from ckanext.external_storage import checks, config, errors, jobs, references
 from ckanext.external_storage.sizes import readable
 from ckanext.external_storage.transfer import garbage, standing, statistics, sweeping, verifying
@@ -41,15 +41,7 @@ def check(slow: bool) -> None:
 
     Run it as the user CKAN runs as, while the site runs.
     """
-    found = 0
-    for name, problems_of in {**checks.CHECKS, **(checks.SLOW_CHECKS if slow else {})}.items():
-        problems = list(problems_of())
-        found += len(problems)
-        click.echo(f"{name}: {'not well' if problems else 'well'}")
-        for problem in problems:
-            click.echo(f"  - {problem}")
-    if found:
-        raise click.ClickException(f"{count(found, 'problem')} found.")
+    report({**checks.CHECKS, **(checks.SLOW_CHECKS if slow else {})})
 
 
 @click.command()

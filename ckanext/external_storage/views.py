@@ -16,23 +16,17 @@ from ckanext.authz_service.bindings import entities
 from ckanext.external_storage import (
     config,
     download_handlers,
-    download_spec,
     errors,
     read_permission,
     uploads_page,
 )
 from ckanext.external_storage.download import (
-    Presentation,
     handed_over,
-    head_response,
-    object_response,
     presentation,
-    redirect_response,
 )
-from ckanext.external_storage.lfs import forwarding
+from ckanext.external_storage.lfs import forwarding, sending
 from ckanext.external_storage.resources import filename, stored_oid
 from ckanext.external_storage.storage.base import ServerStore, SigningStore
-from ckanext.external_storage.transfer import links
 
 View = Callable[..., Any]
 
@@ -143,27 +137,11 @@ def send_object(package_id: str, oid: str, name: str, inline: bool = False, size
     environ["__no_cache__"] = True  # core would add "public"
     shown = presentation(name, config.inline_types() if inline else ())
     try:
-        stored = links.linked(model.Session.connection(), package_id, [oid]).get(oid)
         store = config.store()
-        if stored is None and isinstance(store, ServerStore):
-            stored = forwarding.older(store, package_id, oid, size)
-        if stored is None:
-            raise errors.ObjectNotFound(oid)
-        if isinstance(store, ServerStore):
-            return forwarding.response(environ, store, stored, name, shown)
-        return _sent(environ, stored, shown)
+        stored = forwarding.stored_object(model.Session.connection(), store, package_id, oid, size)
+        ours = not isinstance(store, (ServerStore, SigningStore))
+        if ours and environ["REQUEST_METHOD"] != "HEAD" and (to := config.handed_to_web_server(stored.key)):
+            return handed_over(to, stored.oid, shown)
+        return sending.response(environ, store, stored, name, shown)
     except errors.StorageError as error:
         return tk.abort(error.status, str(error))
-
-
-def _sent(environ: dict[str, Any], stored: links.StoredObject, shown: Presentation) -> Response:
-    store = config.store()
-    is_head = environ["REQUEST_METHOD"] == "HEAD"
-    if isinstance(store, SigningStore):
-        if is_head:  # what is signed is a GET
-            return head_response(environ, stored.oid, stored.size, shown)
-        signed = store.sign_get(stored.key, shown.content_type, shown.disposition, download_spec.LIFETIME)
-        return redirect_response(signed.href)
-    if not is_head and (header := config.handed_to_web_server(stored.key)):
-        return handed_over(header, stored.oid, shown)
-    return object_response(environ, store.open(stored.key), stored.oid, stored.size, shown=shown)

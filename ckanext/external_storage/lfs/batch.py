@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, Literal
 
 from ckanext.external_storage import errors
@@ -111,6 +113,16 @@ def _parse_object(item: Any) -> Pointer | dict[str, Any]:
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _MAX_SIZE:
         return object_error(oid, 0, 422, '"size" must be a number of bytes, 0 or more.')
     return Pointer(oid, size)
+
+
+def action(href: str, header: dict[str, str], expires: datetime) -> dict[str, Any]:
+    """A request that the client may send until then."""
+    return {
+        "href": href,
+        "header": header,
+        "expires_in": max(0, int(expires.timestamp() - time.time())),
+        "expires_at": expires.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
 
 
 def object_error(oid: str, size: int, code: int, message: str) -> dict[str, Any]:

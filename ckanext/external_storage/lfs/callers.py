@@ -192,9 +192,10 @@ def permitted(settings: Settings, permit: Capability, address: tuple[str, str] |
     Raises NotAuthenticated, Forbidden, DatasetNotFound, ObjectNotFound, TokensUnusable.
     """
     with settings.engine().connect() as connection:
-        found = datasets.find(connection, permit.package_id)
         if address is not None:
             found = find_dataset(settings, connection, *address)
+        else:
+            found = datasets.find(connection, permit.package_id)
         if found is None or found.id != permit.package_id:
             raise errors.DatasetNotFound
         by_ckan = permit.jti == _NO_TOKEN or permit.jti.startswith(_API_TOKEN)

@@ -7,9 +7,10 @@ server. Verifying stays ours: so we hear that a file is there, and nobody has to
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
 
+import sqlalchemy as sa
 from werkzeug.wrappers import Response
 
 from ckanext.external_storage import errors
@@ -17,14 +18,13 @@ from ckanext.external_storage.download import (
     Presentation,
     head_response,
     object_response,
-    presentation,
     redirect_response,
 )
 from ckanext.external_storage.lfs import batch
 from ckanext.external_storage.lfs.batch import Pointer
 from ckanext.external_storage.lfs.messages import now
 from ckanext.external_storage.lfs.settings import Settings
-from ckanext.external_storage.storage.base import ServerStore, Signed
+from ckanext.external_storage.storage.base import ObjectStore, ServerStore
 from ckanext.external_storage.transfer import at_server, links, uploads
 from ckanext.external_storage.transfer.uploads import Upload
 
@@ -70,7 +70,7 @@ def _upload(
         return None
     with settings.engine().begin() as connection:
         uploads.signed(connection, {upload.id: action.expires_at})
-    return _described(action)
+    return batch.action(action.href, action.header, action.expires_at)
 
 
 def verify(settings: Settings, store: ServerStore, user_id: str, package_id: str, pointer: Pointer) -> bool:
@@ -95,32 +95,21 @@ def download(store: ServerStore, stored: links.StoredObject, name: str | None = 
     action = store.download_action(stored.key, name)
     if action is None:
         raise errors.ObjectNotFound(stored.oid)
-    return _described(action)
-
-
-def _described(action: Signed) -> dict[str, Any]:
-    left = int((action.expires_at - datetime.now(timezone.utc)).total_seconds())
-    return {
-        "href": action.href,
-        "header": action.header,
-        "expires_in": max(0, left),
-        "expires_at": action.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
+    return batch.action(action.href, action.header, action.expires_at)
 
 
 def response(
     environ: dict[str, Any],
     store: ServerStore,
     stored: links.StoredObject,
-    name: str | None = None,
-    shown: Presentation | None = None,
+    name: str | None,
+    shown: Presentation,
 ) -> Response:
     """The file as the answer to a GET or HEAD: a redirect to the server.
 
     If a header is needed there, which a redirect cannot carry, or if the file is to be *shown* inline, of
     which the server knows nothing, the bytes come through us. Raises StoreUnavailable.
     """
-    shown = shown or presentation(name)
     if environ["REQUEST_METHOD"] == "HEAD":
         return _not_kept(head_response(environ, stored.oid, stored.size, shown))
     if not shown.disposition.startswith("inline"):
@@ -136,7 +125,23 @@ def _not_kept(found: Response) -> Response:
     return found
 
 
-def older(store: ServerStore, package_id: str, oid: str, size: object) -> links.StoredObject | None:
+def stored_object(
+    connection: sa.Connection, store: ObjectStore, package_id: str, oid: str, size: object
+) -> links.StoredObject:
+    """What the dataset has under this sha256. Raises ObjectNotFound.
+
+    With *size*, what a resource that the dataset has now says of the file (bytes), one that came to the
+    server before there were records is found, too.
+    """
+    stored = links.linked(connection, package_id, [oid]).get(oid)
+    if stored is None and isinstance(store, ServerStore):
+        stored = _older(store, package_id, oid, size)
+    if stored is None:
+        raise errors.ObjectNotFound(oid)
+    return stored
+
+
+def _older(store: ServerStore, package_id: str, oid: str, size: object) -> links.StoredObject | None:
     """A file of the dataset from before this plugin kept records: nobody here has ever hashed it.
 
     The caller knows that a resource of the dataset has had it since then.

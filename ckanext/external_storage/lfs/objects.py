@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 
 from werkzeug.wrappers import Request, Response
 
 from ckanext.external_storage import errors
-from ckanext.external_storage.download import (
-    head_response,
-    object_response,
-    presentation,
-    redirect_response,
-)
-from ckanext.external_storage.lfs import batch, callers, forwarding
+from ckanext.external_storage.lfs import batch, callers, forwarding, sending
 from ckanext.external_storage.lfs.capability import Capability
 from ckanext.external_storage.lfs.messages import answer, body, now
 from ckanext.external_storage.lfs.settings import Settings
-from ckanext.external_storage.storage.base import ServerStore, SigningStore
+from ckanext.external_storage.storage.base import ServerStore
 from ckanext.external_storage.transfer import finishing, links, receiving, uploads
 from ckanext.external_storage.transfer.uploads import Upload
 
 #: Seconds that "verify" waits for a file to be hashed. git-lfs waits 30, and then sends all of it again.
 VERIFY_PATIENCE = 15
-#: How long the address that a download is sent on to can be used.
-_REDIRECT = timedelta(seconds=60)
 
 
 def put(settings: Settings, request: Request, organization: str, dataset: str, oid: str) -> Response:
@@ -104,16 +95,7 @@ def get(settings: Settings, request: Request, organization: str, dataset: str, o
     permit = _permit(settings, request, "GET", organization, dataset, oid)
     with settings.engine().connect() as connection:
         stored = callers.linked_object(connection, permit)
-    store = settings.store()
-    if isinstance(store, ServerStore):
-        return forwarding.response(request.environ, store, stored)
-    if not isinstance(store, SigningStore):
-        return object_response(request.environ, store.open(stored.key), oid, stored.size)
-    shown = presentation(None)
-    if request.method == "HEAD":  # what is signed is a GET
-        return head_response(request.environ, oid, stored.size, shown)
-    signed = store.sign_get(stored.key, shown.content_type, shown.disposition, _REDIRECT)
-    return redirect_response(signed.href)
+    return sending.response(request.environ, settings.store(), stored)
 
 
 def no_locks(settings: Settings, request: Request, **path: str) -> Response:

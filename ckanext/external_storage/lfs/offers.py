@@ -142,7 +142,7 @@ class _Offer:
         if upload.transfer == "put" and isinstance(self.store, SigningStore):
             signed = self.store.sign_put(upload.key, pointer.oid, pointer.size, LIFETIME)
             signed_until[upload.id] = signed.expires_at
-            return _described(signed.href, dict(signed.header), signed.expires_at)
+            return batch.action(signed.href, dict(signed.header), signed.expires_at)
         if upload.transfer == "tus":
             return self._action("TUS", f"{self.settings.url}/uploads/{upload.id}/tus", pointer)
         action = self._action("PUT", f"{self._href}/{pointer.oid}", pointer)
@@ -163,16 +163,7 @@ class _Offer:
             method, self.dataset.id, pointer.oid, pointer.size, granted.user_id, granted.jti, expires
         )
         header = permit.header(self.secret)
-        return _described(href, header, datetime.fromtimestamp(expires, timezone.utc))
-
-
-def _described(href: str, header: dict[str, str], expires: datetime) -> dict[str, Any]:
-    return {
-        "href": href,
-        "header": header,
-        "expires_in": max(0, int(expires.timestamp() - time.time())),
-        "expires_at": expires.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
+        return batch.action(href, header, datetime.fromtimestamp(expires, timezone.utc))
 
 
 def _error(pointer: Pointer, error: errors.StorageError) -> dict[str, Any]:

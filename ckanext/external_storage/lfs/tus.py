@@ -64,9 +64,7 @@ def _head(settings: Settings, request: Request, upload: Upload) -> Response:
             # must not be said before it is true.
             upload = finishing.complete(settings.engine(), store, upload, settings.check_later)
             if upload.state != "verified":
-                raise errors.UploadBusy(
-                    "All bytes have arrived and are being checked. Ask again in a moment."
-                )
+                _require_open(upload)
     return _answer(200, {"Upload-Offset": offset, "Upload-Length": upload.size, **_expires(upload)})
 
 

@@ -93,21 +93,20 @@ def _opened(
     upload_id = str(uuid.uuid4())
     key = key_maker(store)(package_id, None, size, upload_id)
     with engine.begin() as connection:
-        connection.execute(
-            model.upload.insert().values(
-                id=upload_id,
-                package_id=package_id,
-                owner_org=owner_org,
-                user_id=user_id,
-                filename=filename,
-                declared_size=size,
-                key=key,
-                state="open",
-                expires_at=now + uploads.LIFETIME,
-            )
+        new = model.upload.insert().values(
+            id=upload_id,
+            package_id=package_id,
+            owner_org=owner_org,
+            user_id=user_id,
+            filename=filename,
+            declared_size=size,
+            key=key,
+            state="open",
+            expires_at=now + uploads.LIFETIME,
         )
+        row = connection.execute(new.returning(*model.upload.c)).one()
         quota.check(connection, package_id, owner_org, size)
-    return uploads.Upload(upload_id, package_id, user_id, None, size, key, "open", "stream", None)
+    return uploads.from_row(row)
 
 
 def _give_up(engine: sa.Engine, upload: uploads.Upload, now: datetime) -> None:

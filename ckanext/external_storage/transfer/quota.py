@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from ckanext.external_storage import errors, model
+from ckanext.external_storage.transfer import standing
 
 _package = sa.table("package", sa.column("id"), sa.column("owner_org"))
 
@@ -75,12 +76,12 @@ def unset_limit(connection: sa.Connection, owner_org: str) -> None:
 def check(connection: sa.Connection, package_id: str | None, owner_org: str | None, needed: int) -> None:
     """Called when uploads or a link of *needed* bytes have been written, and before they are committed.
 
-    *owner_org* counts where there is no dataset yet. The organisation is locked until the transaction ends,
-    so that of two that fit singly but not together one fails. Raises QuotaExceeded.
+    *owner_org* counts where there is no dataset yet, or the caller has just asked for it. The organisation is
+    locked until the transaction ends, so that of two that fit singly but not together one fails.
+    Raises QuotaExceeded.
     """
     if package_id is not None:
-        query = sa.select(_package.c.owner_org).where(_package.c.id == package_id)
-        owner_org = connection.execute(query).scalar()
+        owner_org = standing.owner_org(connection, package_id)
     if not owner_org or (allowed := limit(connection, owner_org)) is None:
         return
     # Not a lock of the quota's row: where the default holds there is none.

@@ -107,7 +107,7 @@ def open_uploads(
             where=table.c.store_ref.is_(None),
         )
     )
-    quota.check(connection, package_id, None, sum(wanted.values()))
+    quota.check(connection, None, owner_org, sum(wanted.values()))
     rows = connection.execute(
         sa.select(table).where(
             table.c.user_id == user_id,
