@@ -22,7 +22,7 @@ BIN := .venv$(addprefix -,$(OTHER_CKAN))/bin
 # run one stage of `make test`, so that a failure names itself in the last line and the rest is not started
 stage = printf '\n== %s\n' '$(1)'; $(2) || { printf '\nFAILED: %s (%s)\n' '$(1)' '$(3)' >&2; exit 1; }
 
-.PHONY: help install browser services demo picture stop clean test lint types tests test-s3-minio coverage proof bench format
+.PHONY: help install browser services demo picture stop clean assets test lint types tests test-s3-minio coverage proof bench format
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -63,14 +63,18 @@ stop: ## end everything that this checkout runs; data stays
 clean: ## stop, and forget all data: databases, index, files, logs
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m services clean; else rm -rf .run; fi
 
+assets: install ## bundle the TypeScript that pages load; the bundles are committed
+	@$(BIN)/python -m services.node assets
+
 test: $(if $(OTHER_CKAN),,lint types) tests ## what must pass: lint, types, all tests; CKAN=2.11.6: all tests there
 
 lint: install ## ruff: rules and layout
 	@$(call stage,ruff check,$(BIN)/ruff check,make format repairs what can be repaired by itself)
 	@$(call stage,ruff format,$(BIN)/ruff format --check,make format lays the files out)
 
-types: install ## pyright
+types: install ## pyright, and the TypeScript of sdk/ and assets/
 	@$(call stage,pyright,$(BIN)/pyright --warnings,each line above names file and place)
+	@$(call stage,tsc,$(BIN)/python -m services.node types,each line above names file and place)
 
 # What no CKAN takes part in runs once: with the default version.
 ONCE := $(if $(OTHER_CKAN),--ignore=tests/setup --ignore=tests/benchmarks --ignore=tests/stores)

@@ -22,7 +22,7 @@ def running(directory: Path) -> Iterator[str]:
     """The connection string of its one account."""
     key, port = base64.b64encode(secrets.token_bytes(64)).decode(), standalone.free_port()
     program = elsewhere.node(f"azurite@{VERSION}") / "node_modules" / "azurite" / "dist/src/blob/main.js"
-    command = [str(elsewhere.NODE / "bin" / "node"), str(program), "--silent", "--disableTelemetry"]
+    command = [str(elsewhere.NODE), str(program), "--silent", "--disableTelemetry"]
     command += ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(directory / "blobs")]
     # The client libraries speak newer versions of the protocol than it knows.
     command += ["--skipApiVersionCheck"]

@@ -31,6 +31,7 @@ for asset in re.findall(r'href="(/webassets/versioning/[^"]+)"', page.text):
     print("asset", client.get(asset).status_code)
 print("token page", client.get("/user/nobody/tokens").status_code)
 print("keys", client.get("/authz/jwks.json").status_code)
+print("worker", client.get("/external_storage/hash_worker.js").status_code)
 asked = {"operation": "download", "objects": []}
 print("lfs", client.post("/lfs/o/d.git/info/lfs/objects/batch", json=asked).status_code)
 """
@@ -64,6 +65,13 @@ def test_the_wheel_owns_nothing_but_our_packages(wheel: Path):
         assert found == migrations, file
 
 
+def test_the_wheel_has_what_pages_load_and_not_what_that_is_built_from(wheel: Path):
+    top = "ckanext/external_storage/assets/"
+    there = {name.removeprefix(top) for name in zipfile.ZipFile(wheel).namelist() if name.startswith(top)}
+    assert {"js/upload_field.js", "public/external_storage/hash_worker.js", "webassets.yml"} <= there
+    assert {name.split("/")[0] for name in there} <= {"css", "js", "public", "webassets.yml"}
+
+
 @pytest.mark.usefixtures("with_plugins")
 def test_installed_elsewhere_it_works(wheel: Path, tmp_path: Path, pytestconfig: pytest.Config):
     python = tmp_path / "env" / "bin" / "python"
@@ -95,4 +103,4 @@ def test_installed_elsewhere_it_works(wheel: Path, tmp_path: Path, pytestconfig:
     assert Path(first.split()[1]).is_relative_to(tmp_path)
     assert dataset["title"] in visit.stdout
     assert "asset 200" in rest
-    assert rest[-3:] == ["token page 403", "keys 200", "lfs 401"]
+    assert rest[-4:] == ["token page 403", "keys 200", "worker 200", "lfs 401"]

@@ -54,6 +54,8 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
                 f"ckan.plugins has {' and '.join(NAMES)}, two names of the same plugin. Remove {NAMES[1]}."
             )
         tk.add_template_directory(config, "templates")
+        tk.add_public_directory(config, "assets/public")
+        tk.add_resource("assets", "external_storage")
         new_datasets.start()
 
     def configure(self, _config: Any) -> None:

