@@ -22,7 +22,7 @@ BIN := .venv$(addprefix -,$(OTHER_CKAN))/bin
 # run one stage of `make test`, so that a failure names itself in the last line and the rest is not started
 stage = printf '\n== %s\n' '$(1)'; $(2) || { printf '\nFAILED: %s (%s)\n' '$(1)' '$(3)' >&2; exit 1; }
 
-.PHONY: help install browser services demo picture stop clean assets test lint types tests test-s3-minio coverage proof bench format
+.PHONY: help install browser services demo picture stop clean assets translations test lint types tests test-s3-minio coverage proof bench format
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -99,3 +99,6 @@ bench: services ## how long ours takes beside a peer, some minutes per figure; w
 format: install ## repair what ruff can repair, lay the files out
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
+
+translations: install ## bring the catalogs in i18n up to date with the sources; says what has no translation yet
+	@$(BIN)/python -m services.translations

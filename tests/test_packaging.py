@@ -32,6 +32,7 @@ for asset in re.findall(r'href="(/webassets/versioning/[^"]+)"', page.text):
 print("token page", client.get("/user/nobody/tokens").status_code)
 print("keys", client.get("/authz/jwks.json").status_code)
 print("worker", client.get("/external_storage/hash_worker.js").status_code)
+print("German", "ist nur für den Benutzer selbst" in client.get("/de/user/nobody/uploads").text)
 asked = {"operation": "download", "objects": []}
 print("lfs", client.post("/lfs/o/d.git/info/lfs/objects/batch", json=asked).status_code)
 """
@@ -103,4 +104,4 @@ def test_installed_elsewhere_it_works(wheel: Path, tmp_path: Path, pytestconfig:
     assert Path(first.split()[1]).is_relative_to(tmp_path)
     assert dataset["title"] in visit.stdout
     assert "asset 200" in rest
-    assert rest[-4:] == ["token page 403", "keys 200", "worker 200", "lfs 401"]
+    assert rest[-5:] == ["token page 403", "keys 200", "worker 200", "German True", "lfs 401"]

@@ -12,6 +12,7 @@ from flask import Flask
 
 from ckanext.authz_service import verifying
 from ckanext.authz_service.interfaces import IAuthorizationBindings
+from ckanext.authz_service.translated import Translated
 from ckanext.external_storage import (
     NAMES,
     asking_ckan,
@@ -37,7 +38,8 @@ log = logging.getLogger(__name__)
 @tk.blanket.config_declarations
 @tk.blanket.helpers
 @tk.blanket.validators
-class ExternalStoragePlugin(plugins.SingletonPlugin):
+class ExternalStoragePlugin(plugins.SingletonPlugin, Translated):
+    plugins.implements(plugins.ITranslation)
     plugins.implements(plugins.IConfigurer)
     plugins.implements(plugins.IConfigurable)
     plugins.implements(IAuthorizationBindings)
