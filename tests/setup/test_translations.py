@@ -52,7 +52,7 @@ def test_a_translation_has_the_same_places_to_fill(language: str):
 
 
 def test_no_language_of_ckan_gets_another_plural_rule():
-    """For a whole page Flask-Babel takes the rule of the last plugin's catalog, the English one if there is none."""
+    """Flask-Babel takes the rule of the last plugin's catalog for the whole page, else the English one."""
     for language, rule in CORE.items():
         file = gettext.find(translations.DOMAIN, str(translations.DIRECTORY), [language])
         number = gettext.c2py(
