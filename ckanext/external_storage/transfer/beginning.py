@@ -77,8 +77,9 @@ def begin(
 ) -> tuple[Upload, bool]:
     """An upload of *size* bytes, and whether it is new: the same file of the same user goes on.
 
-    "The same" is by *oid* or by *fingerprint*, any text of the client's. owner_org: id of the organisation
-    that the dataset has now, or will be created in.
+    "The same" is by *oid* or by *fingerprint*, any text of the client's; one that has arrived is being checked,
+    or is the dataset's already. owner_org: id of the organisation that the dataset has now, or will be created
+    in.
 
     What the dataset has is verified at once. `prepare` follows, when this is committed.
 
@@ -161,7 +162,7 @@ def _again(
     oid: str | None,
     now: datetime,
 ) -> Upload | None:
-    """The open upload of the same file; asked for again, it lives on."""
+    """The upload of the same file; an open one that is asked for again lives on."""
     table = model.upload
     if oid is not None:
         same = table.c.declared_oid == oid
@@ -181,7 +182,24 @@ def _again(
         )
         .returning(*table.c)
     ).first()
+    if row is None and package_id is not None:
+        row = connection.execute(
+            sa.select(table)
+            .where(table.c.user_id == user_id, where, same, table.c.declared_size == size)
+            .where(sa.or_(table.c.state == "received", _still_there(fingerprint if oid is None else None)))
+            .order_by(table.c.created.desc())
+            .limit(1)
+        ).first()
     return from_row(row) if row else None
+
+
+def _still_there(fingerprint: str | None) -> sa.ColumnElement[bool]:
+    """Verified, and its file still the dataset's. By oid that is found anyway, whoever has brought it."""
+    if fingerprint is None:
+        return sa.false()
+    table, link = model.upload, model.link
+    kept = sa.exists().where(link.c.oid == table.c.oid, link.c.package_id == table.c.package_id)
+    return sa.and_(table.c.state == "verified", kept)
 
 
 def _transfer(store: ObjectStore, size: int, oid: str | None) -> str:
