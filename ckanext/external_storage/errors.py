@@ -6,18 +6,25 @@ Each error carries its evidence as attributes and the HTTP status (RFC 9110, and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
 
 class StorageError(Exception):
-    """Root. ``status`` is the HTTP status, ``str()`` the sentence a user may read.
+    """Root. ``status`` is the HTTP status, ``str()`` the sentence a user may read, ``code`` the same for
+    programs.
 
     ``headers`` of the answer are for protocols that want some with every error.
     """
 
     status = 500
     headers: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def code(self) -> str:
+        """The name of the class as ``lower_case_words``: part of what clients rely on."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
 
 
 class BadRequest(StorageError):

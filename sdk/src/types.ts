@@ -92,6 +92,7 @@ export class UploadError extends Error {
  * - `mismatch`: what arrived is not what was sent
  * - `changed`: the file is another one by now, or cannot be read any more
  * - `over`: the server has ended this upload
+ * - `cancelled`: by the user
  * - `hash_first`: too large to be read before it is sent, and this store needs that
  * - `server`: anything else that the server says
  */
@@ -108,6 +109,7 @@ export type ErrorCode =
   | "mismatch"
   | "changed"
   | "over"
+  | "cancelled"
   | "hash_first"
   | "server";
 
@@ -129,8 +131,18 @@ export interface Upload {
 export interface Hasher {
   /** Bytes that it can hash; infinity if it streams, 0 where there is no way to hash at all. */
   readonly limit: number;
-  /** Hex digits. `onBytes` is told how many have been read so far. */
-  hash(blob: Blob, onBytes: (hashed: number) => void, signal: AbortSignal): Promise<string>;
+  /**
+   * Hex digits. `onBytes` is told how many have been read so far. With a `key`, how far it is is kept, so that
+   * a later page goes on there. Rejects with `UploadError("changed")` if the file cannot be read.
+   */
+  hash(
+    blob: Blob,
+    onBytes: (hashed: number) => void,
+    signal: AbortSignal,
+    key?: string,
+  ): Promise<string>;
+  /** Whether something is kept under this key. */
+  remembers(key: string): Promise<boolean>;
 }
 
 /** The dataset that files go to. */

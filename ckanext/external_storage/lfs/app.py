@@ -88,7 +88,7 @@ class LfsApplication:
         except errors.StorageError as error:
             if error.status >= 500:
                 log.error("%s: %s", type(error).__name__, error, exc_info=error.__cause__)
-            response = answer({"message": str(error)}, error.status)
+            response = answer({"message": str(error), "code": error.code}, error.status)
             response.headers.update(error.headers)
             if error.status == 401:
                 response.headers["WWW-Authenticate"] = "Bearer"

@@ -6,7 +6,7 @@ import hashlib
 import io
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -26,10 +26,14 @@ EMPTY_OID = hashlib.sha256().hexdigest()
 
 @dataclass(frozen=True)
 class Limits:
-    """``max_size``: bytes of one file. ``max_unfinished``: uploads of one user. None is for any."""
+    """``max_size``: bytes of one file. ``max_unfinished``: uploads of one user. None is for any.
+
+    ``refused_types``: endings of names, without a dot and in lower case.
+    """
 
     max_size: int | None = None
     max_unfinished: int | None = None
+    refused_types: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,14 @@ def check_size(store: ObjectStore, limits: Limits, size: int) -> None:
     """Raises FileTooLarge."""
     if size > (most := largest(store, limits)):
         raise errors.FileTooLarge(size, int(most))
+
+
+def check_name(limits: Limits, filename: str) -> None:
+    """Raises TypeRefused, also for a name that only begins to end so: ``a.exe.`` is one for Windows."""
+    parts = filename.lower().rstrip(". ").rsplit(".")
+    for ending in (".".join(parts[-n:]) for n in range(1, len(parts))):
+        if ending in limits.refused_types:
+            raise errors.TypeRefused(ending)
 
 
 def check_room(connection: sa.Connection, user_id: str, limits: Limits) -> None:
@@ -101,22 +113,24 @@ def begin_all(
 ) -> list[Begun | errors.StorageError]:
     """For each of *files*, in order: an upload, and whether it is new; or why it cannot be begun.
 
-    The same file of the same user goes on: "the same" is by ``oid``, else by ``fingerprint``. What the
-    dataset has is verified at once. Errors are FileTooLarge, TooManyUploads, QuotaExceeded, UploadBusy; they
-    do not affect others of *files*, and what fits is found in the order of the list. The number of SQL
-    statements does not depend on how many files there are.
+    The same file of the same user goes on: "the same" is by ``oid``, else by ``fingerprint``; one that has
+    arrived is being checked, or is the dataset's already. What the dataset has is verified at once.
+
+    Errors are FileTooLarge, TypeRefused, TooManyUploads, QuotaExceeded, UploadBusy; they do not affect others
+    of *files*, and what fits is found in the order of the list. The number of SQL statements does not depend
+    on how many files there are.
 
     owner_org: id of the organisation that the dataset has now, or will be created in.
     """
     files = [replace(file, oid=EMPTY_OID) if file.size == 0 else file for file in files]
-    places: dict[object, int] = {}
-    # Of the same file several times over, the first one counts.
-    firsts = [places.setdefault(_identity(file, place), place) for place, file in enumerate(files)]
     told: dict[int, Begun | errors.StorageError] = {}
-    most = largest(store, limits)
-    for place in places.values():
-        if files[place].size > most:
-            told[place] = errors.FileTooLarge(files[place].size, int(most))
+    places: dict[object, int] = {}
+    firsts: list[int] = []
+    for place, file in enumerate(files):
+        if refused := _refused(store, limits, file):
+            told[place] = refused
+        # Of the same file several times over, the first one counts.
+        firsts.append(place if refused else places.setdefault(_identity(file, place), place))
     if package_id is not None:
         end_lost(connection, user_id, package_id, now)
     mine = _mine(user_id, package_id, owner_org)
@@ -179,47 +193,71 @@ def _not_new(begun: Begun | errors.StorageError) -> Begun | errors.StorageError:
     return begun if isinstance(begun, errors.StorageError) else (begun[0], False)
 
 
+def _refused(store: ObjectStore, limits: Limits, file: File) -> errors.StorageError | None:
+    try:
+        check_size(store, limits, file.size)
+        check_name(limits, file.filename or "")
+    except (errors.FileTooLarge, errors.TypeRefused) as error:
+        return error
+    return None
+
+
 def _identity(file: File, place: int) -> tuple[object, ...]:
     """Equal for what is the same file to `_again`; of a file that cannot be known again, its place."""
     return ("oid", file.oid, file.size) if file.oid else (file.fingerprint or place, file.size)
 
 
 def _mine(user_id: str, package_id: str | None, owner_org: str | None) -> sa.ColumnElement[bool]:
-    """The user's open uploads to the dataset; without one, to new datasets of the organisation."""
+    """The user's uploads to the dataset; without one, to new datasets of the organisation."""
     c = model.upload.c
     where = c.package_id == package_id
     if package_id is None:
         where = sa.and_(c.package_id.is_(None), c.owner_org.is_not_distinct_from(owner_org))
-    return sa.and_(c.user_id == user_id, where, c.state == "open")
+    return sa.and_(c.user_id == user_id, where)
 
 
 def _again(
     connection: sa.Connection, mine: sa.ColumnElement[bool], files: Mapping[int, File], now: datetime
 ) -> dict[int, Begun]:
-    """The open uploads of those of *files* that have one; asked for again, they live on."""
+    """The uploads of those of *files* that have one; an open one that is asked for again lives on."""
+    table, c = model.upload, model.upload.c
+    if not any(file.oid or file.fingerprint for file in files.values()):
+        return {}
+    named = _named(files)
+    # Locked in one order: two tabs may ask for the same files.
+    chosen = sa.select(c.id).where(mine, named, c.state == "open").order_by(c.id).with_for_update()
+    lives_on = table.update().values(expires_at=now + LIFETIME).where(c.id == chosen.cte("chosen").c.id)
+    again = _matched(connection.execute(lives_on.returning(*c)), files)
+    rest = {place: file for place, file in files.items() if place not in again}
+    if not rest:
+        return again
+    # Each new dataset has files of its own. What is verified and has an oid is found by that in any case.
+    kept = sa.exists().where(model.link.c.oid == c.oid, model.link.c.package_id == c.package_id)
+    arrived = sa.or_(c.state == "received", sa.and_(c.state == "verified", kept))
+    query = sa.select(table).where(mine, c.package_id.is_not(None), _named(rest), arrived)
+    return {**again, **_matched(connection.execute(query.order_by(c.created)), rest)}
+
+
+def _named(files: Mapping[int, File]) -> sa.ColumnElement[bool]:
     oids = [file.oid for file in files.values() if file.oid]
     fingerprints = [file.fingerprint for file in files.values() if file.fingerprint]
-    if not oids and not fingerprints:
-        return {}
-    table = model.upload
-    same = sa.or_(
-        table.c.declared_oid == sa.any_(sa.literal(oids, ARRAY(sa.Text))),
-        table.c.fingerprint == sa.any_(sa.literal(fingerprints, ARRAY(sa.Text))),
+    return sa.or_(
+        model.upload.c.declared_oid == sa.any_(sa.literal(oids, ARRAY(sa.Text))),
+        model.upload.c.fingerprint == sa.any_(sa.literal(fingerprints, ARRAY(sa.Text))),
     )
-    # Locked in one order: two tabs may ask for the same files.
-    chosen = sa.select(table.c.id).where(mine, same).order_by(table.c.id).with_for_update().cte("chosen")
-    rows = connection.execute(
-        table.update().values(expires_at=now + LIFETIME).where(table.c.id == chosen.c.id).returning(*table.c)
-    )
+
+
+def _matched(rows: Iterable[sa.Row], files: Mapping[int, File]) -> dict[int, Begun]:
+    """Of several uploads of a file, the last of *rows*."""
     found = [from_row(row) for row in rows]
     by_name = {(name, upload.size): upload for upload in found for name in (upload.oid, upload.fingerprint)}
-    again: dict[int, Begun] = {}
+    matched: dict[int, Begun] = {}
     for place, file in files.items():
         names = [(name, file.size) for name in (file.oid, file.fingerprint) if name]
         upload = next((by_name[name] for name in names if name in by_name), None)
-        if upload and (file.oid is None or upload.oid in (None, file.oid)):
-            again[place] = (upload, False)
-    return again
+        if upload and (file.oid is None or (upload.verified is None and upload.oid in (None, file.oid))):
+            matched[place] = (upload, False)
+    return matched
 
 
 def _without_room(
@@ -288,6 +326,15 @@ def _row(
         "created": now,
         "expires_at": now + LIFETIME,
     }
+
+
+def _still_there(fingerprint: str | None) -> sa.ColumnElement[bool]:
+    """Verified, and its file still the dataset's. By oid that is found anyway, whoever has brought it."""
+    if fingerprint is None:
+        return sa.false()
+    table, link = model.upload, model.link
+    kept = sa.exists().where(link.c.oid == table.c.oid, link.c.package_id == table.c.package_id)
+    return sa.and_(table.c.state == "verified", kept)
 
 
 def _transfer(store: ObjectStore, size: int, oid: str | None) -> str:

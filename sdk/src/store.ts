@@ -1,0 +1,104 @@
+/** Signed requests to a store: S3, and what speaks like it. */
+
+import { mismatch } from "./errors.js";
+import { type Leg, stillThere } from "./leg.js";
+import type { Surroundings } from "./surroundings.js";
+import { UploadError } from "./types.js";
+
+/** Tries without a single success, after which a silent store that answers others is asked why. */
+const SUSPICIOUS = 2;
+/** Codes of S3 for other bytes than were signed. */
+const OTHER_BYTES = /BadDigest|Checksum|ContentSHA256Mismatch|InvalidDigest|IncompleteBody/;
+
+/** What became of a signed PUT. `stale`: the signature is no more (or was never) accepted. */
+export type Stored = "stored" | "stale" | "gone";
+
+/** The store of one upload. */
+export class Store {
+  #silent = 0;
+  #heard = false;
+
+  constructor(
+    readonly leg: Leg,
+    readonly surroundings: Surroundings,
+    /** What answers whenever the site does, to tell a store that is away from a network that is. */
+    readonly health: string,
+  ) {}
+
+  /** Sends a slice of the file. Rejects with what `Tries.after` takes. */
+  async put(
+    request: { href: string; header: Record<string, string> },
+    start: number,
+    end: number,
+    onSent: (bytes: number) => void,
+  ): Promise<Stored> {
+    const { source, signal } = this.leg;
+    let answer;
+    try {
+      answer = await this.surroundings.http({
+        method: "PUT",
+        url: request.href,
+        headers: request.header,
+        body: source.blob.slice(start, end),
+        signal,
+        onSent,
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      await stillThere(error, source.blob, start);
+      await this.#silence(request.href);
+      throw error;
+    }
+    this.#heard = true;
+    const { status, text } = answer;
+    if (status >= 200 && status < 300) {
+      return "stored";
+    }
+    if (status === 412 || status === 404) {
+      // 412: it is there already, and the answer was lost. 404: the parts were joined, or the store gave up.
+      return status === 412 ? "stored" : "gone";
+    }
+    if (status === 400 && OTHER_BYTES.test(text)) {
+      throw mismatch();
+    }
+    if (status === 403 || (status === 400 && /Expired/.test(text))) {
+      return "stale";
+    }
+    throw new UploadError(
+      "server",
+      `The file store answers with status ${status}. Tell the site's administrator: ckan external-storage check`,
+      status,
+      status >= 500 || status === 408 || status === 429,
+    );
+  }
+
+  /** A browser does not say why a store is silent: rejects with what the administrator has to set. */
+  async #silence(href: string): Promise<void> {
+    this.#silent += 1;
+    const { answers, online } = this.surroundings;
+    if (answers === undefined || this.#heard || this.#silent < SUSPICIOUS || !online()) {
+      return;
+    }
+    const { origin } = new URL(href);
+    if ((await answers(origin)) && (await answers(this.health))) {
+      throw new UploadError(
+        "cors",
+        `The file store ${origin} answers, but does not let pages of ${globalThis.location?.origin ?? "this site"}` +
+          " send files to it. The site's administrator adds a CORS rule to the bucket with this origin under" +
+          ' AllowedOrigins and PUT under AllowedMethods (documentation of external_storage, "What the bucket needs").',
+        undefined,
+        true,
+      );
+    }
+  }
+}
+
+export function refused(): UploadError {
+  return new UploadError(
+    "server",
+    "The file store refuses the site's signature. Its administrator looks at the clocks of the site and the" +
+      " store, and runs: ckan external-storage check",
+    403,
+    true,
+  );
+}
