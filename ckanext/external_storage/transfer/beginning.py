@@ -24,10 +24,14 @@ EMPTY_OID = hashlib.sha256().hexdigest()
 
 @dataclass(frozen=True)
 class Limits:
-    """``max_size``: bytes of one file. ``max_unfinished``: uploads of one user. None is for any."""
+    """``max_size``: bytes of one file. ``max_unfinished``: uploads of one user. None is for any.
+
+    ``refused_types``: endings of names, without a dot and in lower case.
+    """
 
     max_size: int | None = None
     max_unfinished: int | None = None
+    refused_types: frozenset[str] = frozenset()
 
 
 def largest(store: ObjectStore, limits: Limits) -> float:
@@ -42,6 +46,14 @@ def check_size(store: ObjectStore, limits: Limits, size: int) -> None:
     """Raises FileTooLarge."""
     if size > (most := largest(store, limits)):
         raise errors.FileTooLarge(size, int(most))
+
+
+def check_name(limits: Limits, filename: str) -> None:
+    """Raises TypeRefused, also for a name that only begins to end so: ``a.exe.`` is one for Windows."""
+    parts = filename.lower().rstrip(". ").rsplit(".")
+    for ending in (".".join(parts[-n:]) for n in range(1, len(parts))):
+        if ending in limits.refused_types:
+            raise errors.TypeRefused(ending)
 
 
 def check_room(connection: sa.Connection, user_id: str, limits: Limits, more: int = 1) -> None:
@@ -83,9 +95,11 @@ def begin(
 
     What the dataset has is verified at once. `prepare` follows, when this is committed.
 
-    Raises FileTooLarge, TooManyUploads, QuotaExceeded; the transaction must not be committed then.
+    Raises FileTooLarge, TypeRefused, TooManyUploads, QuotaExceeded; the transaction must not be committed
+    then.
     """
     check_size(store, limits, size)
+    check_name(limits, filename or "")
     if size == 0:
         oid = EMPTY_OID
     if package_id is not None:
