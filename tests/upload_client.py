@@ -23,9 +23,15 @@ class Client:
         )
         return json.loads(answer.data) if answer.data else None
 
+    @property
+    def begin_url(self) -> str:
+        return f"/lfs/{organization(self.dataset)}/{self.dataset['name']}.git/uploads"
+
     def begin(self, size: int, status: int = 201, **message: Any) -> Any:
-        url = f"/lfs/{organization(self.dataset)}/{self.dataset['name']}.git/uploads"
-        return self.json("POST", url, status, size=size, **message)
+        return self.json("POST", self.begin_url, status, size=size, **message)
+
+    def begin_many(self, *files: Any) -> list[Any]:
+        return self.json("POST", self.begin_url, files=files)["files"]
 
     def show(self, upload: dict[str, Any], status: int = 200) -> Any:
         return self.json("GET", f"/lfs/uploads/{upload['id']}", status)

@@ -22,7 +22,7 @@ from ckanext.external_storage import model as tables
 from ckanext.external_storage import roles
 from services.sandbox import Sandbox
 from tests.conftest import SANDBOX
-from tests.external_storage import standalone, test_lfs_server
+from tests.external_storage import standalone, test_lfs_server, test_many_uploads
 from tests.portal import LFS_JSON, Portal, editor_and_dataset, oid_of, path, pointer
 from tests.upload_client import Client
 
@@ -32,6 +32,9 @@ test_what_is_there_is_not_asked_for_again = test_lfs_server.test_what_is_there_i
 test_an_empty_file = test_lfs_server.test_an_empty_file
 test_wrong_bytes_are_refused = test_lfs_server.test_wrong_bytes_are_refused_and_leave_nothing
 data = test_lfs_server.data
+test_a_folder_in_one_request = test_many_uploads.test_a_folder_in_one_request
+test_what_need_not_be_sent = test_many_uploads.test_what_is_there_and_what_is_empty_need_not_be_sent
+client = test_many_uploads.client
 
 
 class TestPermission:

@@ -128,7 +128,7 @@ class _Offer:
                 connection, user_id, self.dataset.id, wanted, now(), self._transfer_of(), self.store
             )
             if wanted:
-                beginning.check_room(connection, user_id, self.settings.limits(), more=0)
+                beginning.check_room(connection, user_id, self.settings.limits())
         return opened
 
     def _transfer_of(self) -> Callable[[int], str]:

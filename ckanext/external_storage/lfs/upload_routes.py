@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
@@ -13,27 +13,30 @@ from ckanext.external_storage.lfs import batch, callers, upload_access
 from ckanext.external_storage.lfs.access import by_token
 from ckanext.external_storage.lfs.messages import answer, body
 from ckanext.external_storage.lfs.settings import Settings
-from ckanext.external_storage.storage.base import AppendingStore, Part, SigningStore
+from ckanext.external_storage.storage.base import AppendingStore, ObjectStore, Part, SigningStore
 from ckanext.external_storage.transfer import beginning, finishing, standing, uploads
+from ckanext.external_storage.transfer.beginning import Begun, File
 from ckanext.external_storage.transfer.uploads import Upload
 
 #: How long a signed request may wait to be sent.
 SIGNED_FOR = timedelta(minutes=15)
 #: Parts that are signed at a time.
 MAX_NUMBERS = 100
+#: Files that are begun at a time.
+MAX_FILES = 100
 _MAX_TEXT = 500
 _OID = re.compile(r"[0-9a-f]{64}")
 
 
 def begin(settings: Settings, request: Request, organization: str, dataset: str) -> Response:
-    """``{size, filename?, fingerprint?, oid?}`` → an upload; 201 if it is new, 200 if it goes on."""
+    """``{size, filename?, fingerprint?, oid?}`` → an upload; 201 if it is new, 200 if it goes on.
+
+    ``{files: [{size, …}, …]}`` → 200 and ``{files: […]}``: for each, in order, an upload or an ``error``.
+    """
     token = callers.bearer_token(settings, request)
     message = batch.parse_json(body(request))
-    size = message.get("size")
-    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63:
-        raise errors.BadRequest('"size" must be a number of bytes, 0 or more.', 422)
-    texts = {name: _text(message, name) for name in ("filename", "fingerprint")}
-    oid = _oid(message)
+    many = "files" in message
+    files = [_file_or_error(item) for item in _files(message)] if many else [_file(message)]
     engine, store = settings.engine(), settings.store()
     with engine.begin() as connection:
         found = callers.find_dataset(settings, connection, organization, dataset)
@@ -44,20 +47,21 @@ def begin(settings: Settings, request: Request, organization: str, dataset: str)
             raise errors.Forbidden("This token does not allow uploading to the dataset.")
         now = standing.database_now(connection)
         owner_org = standing.owner_org(connection, found.id)
-        upload, new = beginning.begin(
-            connection, store, granted.user_id, found.id, owner_org, size, now,
-            oid=oid, limits=settings.limits(), **texts,
-        )  # fmt: skip
-    upload = beginning.prepare(engine, store, upload)
-    told = _described(settings, upload)
-    if upload.transfer == "tus" and upload.state == "open":
-        told["href"] = f"{settings.url}/uploads/{upload.id}/tus"
-    if upload.transfer == "put" and upload.state == "open" and isinstance(store, SigningStore):
-        signed = store.sign_put(upload.key, upload.oid or "", upload.size, SIGNED_FOR)
-        with engine.begin() as connection:
-            uploads.signed(connection, {upload.id: signed.expires_at})
-        told.update(href=signed.href, header=signed.header)
-    return answer(told, 201 if new else 200)
+        wanted = [file for file in files if isinstance(file, File)]
+        begun = beginning.begin_all(
+            connection, store, granted.user_id, found.id, owner_org, wanted, now, settings.limits()
+        )
+    until: dict[str, datetime] = {}
+    answers = [_begun(settings, store, item, until) for item in begun]
+    with engine.begin() as connection:
+        uploads.signed(connection, until)
+    if many:
+        in_order = iter(answers)
+        return answer({"files": [next(in_order) if isinstance(file, File) else file for file in files]})
+    (only,) = begun
+    if isinstance(only, errors.StorageError):
+        raise only
+    return answer(answers[0], 201 if only[1] else 200)
 
 
 def show(settings: Settings, request: Request, upload_id: str) -> Response:
@@ -71,7 +75,7 @@ def sign_parts(settings: Settings, request: Request, upload_id: str) -> Response
     upload = upload_access.for_user(settings, request, upload_id)
     numbers = batch.parse_json(body(request)).get("numbers")
     store = settings.store()
-    if upload.transfer != "multipart" or not isinstance(store, SigningStore) or upload.store_ref is None:
+    if upload.transfer != "multipart" or not isinstance(store, SigningStore):
         raise errors.BadRequest("This upload is not sent in parts to the store.", 409)
     _require_open(upload)
     part_size = store.part_size(upload.size)
@@ -80,6 +84,9 @@ def sign_parts(settings: Settings, request: Request, upload_id: str) -> Response
         raise errors.BadRequest(f'"numbers" must be a list of 1 to {MAX_NUMBERS} numbers of parts.', 422)
     if not all(isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= last for n in numbers):
         raise errors.BadRequest(f"Parts have numbers from 1 to {last}.", 422)
+    upload = beginning.begin_parts(settings.engine(), store, upload)
+    _require_open(upload)
+    assert upload.store_ref is not None  # of an open one, from now on
     signed = {}
     for number in numbers:
         size = part_size if number < last else upload.size - part_size * (last - 1)
@@ -121,6 +128,62 @@ def discard(settings: Settings, request: Request, upload_id: str) -> Response:
     with settings.engine().begin() as connection:
         uploads.discard(connection, upload.id, standing.database_now(connection))
     return Response(status=204)
+
+
+def _files(message: dict[str, Any]) -> list[Any]:
+    files = message["files"]
+    if not isinstance(files, list) or not files:
+        raise errors.BadRequest('"files" must be a list of files, each with a "size".', 422)
+    if len(files) > MAX_FILES:
+        raise errors.BadRequest(
+            f"At most {MAX_FILES} files can be begun in one request, and this one has {len(files)}. Send the"
+            " others in further requests.",
+            413,
+        )
+    return files
+
+
+def _file_or_error(given: Any) -> File | dict[str, Any]:
+    try:
+        return _file(given)
+    except errors.BadRequest as error:
+        return _error(error)
+
+
+def _file(given: Any) -> File:
+    size = given.get("size") if isinstance(given, dict) else None
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63:
+        raise errors.BadRequest('"size" must be a number of bytes, 0 or more.', 422)
+    return File(size, _text(given, "filename"), _text(given, "fingerprint"), _oid(given))
+
+
+def _error(error: errors.StorageError) -> dict[str, Any]:
+    return {"error": {"status": error.status, "code": error.code, "message": str(error)}}
+
+
+def _begun(
+    settings: Settings,
+    store: ObjectStore,
+    item: Begun | errors.StorageError,
+    until: dict[str, datetime],
+) -> dict[str, Any]:
+    """What is said of a file that was asked for: an upload and where to send its bytes, or an error.
+
+    *until*: gets the upload's id, and until when a signed request for it can write.
+    """
+    if isinstance(item, errors.StorageError):
+        return _error(item)
+    upload = item[0]
+    if upload.transfer == "stream" and upload.size == 0 and upload.state == "open":
+        upload = beginning.take_in_empty(settings.engine(), store, upload)
+    told = _described(settings, upload)
+    if upload.state == "open" and upload.transfer == "tus":
+        told["href"] = f"{settings.url}/uploads/{upload.id}/tus"
+    if upload.state == "open" and upload.transfer == "put" and isinstance(store, SigningStore):
+        signed = store.sign_put(upload.key, upload.oid or "", upload.size, SIGNED_FOR)
+        until[upload.id] = signed.expires_at
+        told.update(href=signed.href, header=signed.header)
+    return told
 
 
 def _state(settings: Settings, upload: Upload) -> dict[str, Any]:

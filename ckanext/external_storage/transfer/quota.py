@@ -76,29 +76,38 @@ def unset_limit(connection: sa.Connection, owner_org: str) -> None:
 def check(connection: sa.Connection, package_id: str | None, owner_org: str | None, needed: int) -> None:
     """Called when uploads or a link of *needed* bytes have been written, and before they are committed.
 
-    *owner_org* counts where there is no dataset yet, or the caller has just asked for it. The organisation is
-    locked until the transaction ends, so that of two that fit singly but not together one fails.
-    Raises QuotaExceeded.
+    Arguments and locking as for `usage_now`: of two that fit singly but not together one fails. Raises
+    QuotaExceeded.
+    """
+    now = usage_now(connection, package_id, owner_org)
+    if now and now.limit is not None and now.total > now.limit:
+        raise errors.QuotaExceeded(max(now.total - needed, 0), now.limit, needed)
+
+
+def usage_now(connection: sa.Connection, package_id: str | None, owner_org: str | None) -> Usage | None:
+    """What the dataset's organisation has, and nobody else adds to until the transaction ends; None where
+    there is no limit. *owner_org* counts where there is no dataset yet, or the caller has just asked for it.
     """
     if package_id is not None:
         owner_org = standing.owner_org(connection, package_id)
-    if not owner_org or (allowed := limit(connection, owner_org)) is None:
-        return
+    if not owner_org or limit(connection, owner_org) is None:
+        return None
     # Not a lock of the quota's row: where the default holds there is none.
     lock = sa.func.pg_advisory_xact_lock(
         sa.func.hashtext("external_storage_quota"), sa.func.hashtext(owner_org)
     )
     connection.execute(sa.select(lock))
-    total = usage(connection, owner_org).total
-    if total > allowed:
-        raise errors.QuotaExceeded(max(total - needed, 0), allowed, needed)
+    return usage(connection, owner_org)
 
 
 def _used(connection: sa.Connection, owner_org: str) -> int:
     o, link, p = model.object.c, model.link.c, _package.c
-    here = sa.exists().where(link.oid == o.oid, link.package_id == p.id, p.owner_org == owner_org)
+    # Not EXISTS (SELECT *): the role of a standalone server may read some columns only.
+    its = sa.select(link.oid).where(link.oid == o.oid, link.package_id == p.id, p.owner_org == owner_org)
     return int(
-        connection.execute(sa.select(sa.func.coalesce(sa.func.sum(o.size), 0)).where(here)).scalar_one()
+        connection.execute(
+            sa.select(sa.func.coalesce(sa.func.sum(o.size), 0)).where(its.exists())
+        ).scalar_one()
     )
 
 

@@ -45,6 +45,7 @@ class Upload:
     transfer: str
     store_ref: str | None
     filename: str | None = None
+    fingerprint: str | None = None
     verified: str | None = None
     reason: str | None = None
     etag: str | None = None
@@ -276,6 +277,7 @@ def from_row(row: sa.Row) -> Upload:
         transfer=row.transfer,
         store_ref=row.store_ref,
         filename=row.filename,
+        fingerprint=row.fingerprint,
         verified=row.oid,
         reason=row.reason,
         etag=row.etag,
