@@ -125,12 +125,22 @@ def namespace() -> str:
 
 
 def upload_limits() -> Limits:
-    """What one file, and one user's unfinished uploads, may come to.
+    """What one file may be, and one user's unfinished uploads come to.
 
     Raises ValueError.
     """
     unfinished = options()["ckanext.external_storage.max_unfinished_uploads"]
-    return Limits(_size("ckanext.external_storage.max_upload_size"), int(unfinished) or None)
+    refused = options()["ckanext.external_storage.refused_types"]
+    return Limits(
+        _size("ckanext.external_storage.max_upload_size"),
+        int(unfinished) or None,
+        frozenset(ending.lower().lstrip("*.") for ending in refused),
+    )
+
+
+def hash_first_max() -> int:
+    """Bytes of the largest file that a browser hashes before it sends it. Raises ValueError."""
+    return _size("ckanext.external_storage.hash_first_max") or 0
 
 
 def job_queue() -> str:

@@ -161,6 +161,16 @@ class FileTooLarge(StorageError):
         self.limit = limit
 
 
+class TypeRefused(StorageError):
+    """The site does not take files whose names end so. ``ending``: in lower case, without a dot."""
+
+    status = 415
+
+    def __init__(self, ending: str):
+        super().__init__(f"This site does not take files whose names end in .{ending}. Nothing was stored.")
+        self.ending = ending
+
+
 class TooManyUploads(StorageError):
     """One user has more unfinished uploads than allowed."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import ckantoolkit as tk
 from ckan import model
 
-from ckanext.external_storage import config, plain_upload, resources
+from ckanext.external_storage import config, plain_upload, resources, upload_field
 from ckanext.external_storage.transfer import links
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "blob_storage_storage_namespace",
     "external_storage_file",
     "external_storage_form_limit",
+    "external_storage_upload_field",
     "extstorage_server_url",
     "extstorage_storage_namespace",
 ]
@@ -42,6 +43,21 @@ def external_storage_file(resource: Mapping[str, Any]) -> dict[str, Any] | None:
 def external_storage_form_limit() -> int | None:
     """Bytes that a file sent with a form may have; None for any size."""
     return plain_upload.limit()
+
+
+def external_storage_upload_field(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the form of a resource (*data*, as its templates have it) hands to the JavaScript that uploads.
+
+    ``lfs_url``, ``site_root``, ``dataset`` (id), ``organization`` (name or None), ``namespace``: where to;
+    ``max_size``, ``hash_first_max`` (bytes or None), ``refused_types``: what may come; ``worker``: address of
+    the script that hashes; ``present`` (``name``, ``size``): the file that the resource has, and ``kept``,
+    whether it stays in a version of the dataset when it is replaced; ``arrived`` (``id``, ``name``, ``size``,
+    ``oid``): the upload that a form which is shown again came with; ``unfinished`` (``name``, ``size``): the
+    user's own in this dataset.
+
+    None where the user cannot upload to the page's dataset: the form then works as without JavaScript.
+    """
+    return upload_field.settings(data)
 
 
 def server_url() -> str:

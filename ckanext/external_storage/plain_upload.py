@@ -86,7 +86,9 @@ def store(context: Any, package_id: str | None, file: FileStorage, owner_org: st
     model.Session.rollback()  # it is empty (`require_clean_session`) and must not stay open meanwhile
     try:
         engine, store = config.engine(), config.store()
-        beginning.check_size(store, config.upload_limits(), size)  # which knows the store's own limit, too
+        limits = config.upload_limits()
+        beginning.check_size(store, limits, size)  # which knows the store's own limit, too
+        beginning.check_name(limits, name)
         id = bringing.take(engine, store, user_id, package_id, owner_org, name, file.stream, now)
     except errors.UploadNotFound as error:
         message = tk._("The dataset was deleted while the file was being stored. Nothing was stored.")

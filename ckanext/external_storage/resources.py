@@ -69,7 +69,9 @@ def with_uploads(
             upload = uploads.get(given) if isinstance(given, str) else None
             problem = _not_usable(upload)
             if upload and not problem:
-                name = upload.filename or filename(resource)
+                # A new resource's own word counts: files of the same content may have come in one upload.
+                own = "" if resource.get("id") else filename(resource)
+                name = own or upload.filename or filename(resource)
                 file = {"url": name, "url_type": "upload", "sha256": upload.oid}
                 resource = {**_without(resource, "clear_upload"), **file}
         found.append(resource)

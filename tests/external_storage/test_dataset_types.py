@@ -52,3 +52,31 @@ def test_the_preset_for_files_and_new_datasets(portal: Portal):
     saved = portal.action("package_show", editor, id=dataset["id"])["resources"]
     assert [r["sha256"] for r in saved] == [oid_of(data), oid_of(data + b"2")]
     assert portal.get(saved[1]["url"]).data == data + b"2"
+
+
+def test_many_files_of_which_one_misses_a_field(portal: Portal):
+    """Refused by the type's own schema, it is named by its place among all resources; the others wait."""
+    editor = factories.UserWithToken()
+    organization = factories.Organization(users=[{"name": editor["name"], "capacity": "editor"}])
+    dataset = portal.action(
+        "package_create", editor, type="measurement", name=f"m-{uuid.uuid4()}", title="M",
+        owner_org=organization["id"], resources=[{"url": "https://a.example", "instrument": "eye"}],
+    )  # fmt: skip
+    files = [
+        {
+            "upload_id": upload(editor, f"{uuid.uuid4()}".encode(), dataset, filename=f"{place}.csv"),
+            "url": f"{place}.csv",
+            "url_type": "upload",
+            "instrument": "scale",
+        }
+        for place in range(3)
+    ]
+    save = {"match": {"id": dataset["id"]}, "update__resources__extend": files}
+    files[1]["instrument"] = ""
+    problems = portal.action("package_revise", editor, 409, **save)["resources"]
+    assert [place for place, problem in enumerate(problems) if problem] == [2]
+    assert "instrument" in problems[2]
+    files[1]["instrument"] = "scale"
+    saved = portal.action("package_revise", editor, **save)["package"]["resources"]
+    assert [r["url"].rsplit("/")[-1] for r in saved[1:]] == ["0.csv", "1.csv", "2.csv"]
+    assert {r["instrument"] for r in saved[1:]} == {"scale"}

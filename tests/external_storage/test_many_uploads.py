@@ -47,8 +47,8 @@ def described(bodies: list[bytes], **more: Any) -> list[dict[str, Any]]:
     ]
 
 
-def codes(answers: list[dict[str, Any]]) -> list[int | None]:
-    return [answer.get("error", {}).get("code") for answer in answers]
+def statuses(answers: list[dict[str, Any]]) -> list[int | None]:
+    return [answer.get("error", {}).get("status") for answer in answers]
 
 
 def test_a_folder_in_one_request(client):
@@ -77,11 +77,11 @@ def test_one_that_is_wrong_leaves_the_others(client):
         {"size": 9},
     ]
     answers = client.begin_many(*files)
-    assert codes(answers) == [None, 422, 422, 422, 422, None]
+    assert statuses(answers) == [None, 422, 422, 422, 422, None]
     assert (answers[0]["size"], answers[5]["size"]) == (5, 9)
     with helpers.changed_config("ckanext.external_storage.max_upload_size", "100"):
         answers = client.begin_many({"size": 101}, {"size": 100})
-    assert codes(answers) == [413, None]
+    assert statuses(answers) == [413, None]
     assert "at most 100 bytes" in answers[0]["error"]["message"]
 
 
@@ -90,13 +90,13 @@ def test_the_sum_must_fit_the_quota(client):
     with config.engine().begin() as connection:
         quota.set_limit(connection, owner_org, 100)
     answers = client.begin_many({"size": 60, "fingerprint": "a"}, {"size": 50}, {"size": 40}, {"size": 1})
-    assert codes(answers) == [None, 507, None, 507]
+    assert statuses(answers) == [None, 507, None, 507]
     assert "60 are used or promised" in answers[1]["error"]["message"]
     assert "100 are used or promised" in answers[3]["error"]["message"]
     with config.engine().begin() as connection:
         assert quota.usage(connection, owner_org).reserved == 100
     again = client.begin_many({"size": 60, "fingerprint": "a"}, {"size": 1})
-    assert (again[0]["id"], codes(again)) == (answers[0]["id"], [None, 507])
+    assert (again[0]["id"], statuses(again)) == (answers[0]["id"], [None, 507])
 
 
 def test_the_number_must_fit_the_limit_of_unfinished_uploads(client):
@@ -104,10 +104,10 @@ def test_the_number_must_fit_the_limit_of_unfinished_uploads(client):
     with helpers.changed_config("ckanext.external_storage.max_unfinished_uploads", 3):
         files = [{"size": 5, "fingerprint": name} for name in ("a", "first", "b", "c")]
         answers = client.begin_many(*files)
-        assert codes(answers) == [None, None, None, 429]
+        assert statuses(answers) == [None, None, None, 429]
         assert answers[1]["id"] == first["id"]
         client.json("DELETE", f"/lfs/uploads/{first['id']}", 204)
-        assert codes(client.begin_many(files[3])) == [None]
+        assert statuses(client.begin_many(files[3])) == [None]
 
 
 def test_the_same_file_twice_is_one_upload(client):
@@ -148,7 +148,7 @@ def test_the_database_is_asked_as_often_for_many_as_for_two(client):
     counts = []
     for number in (2, 100):
         with statements() as sent:
-            assert codes(client.begin_many(*described(contents(number)))) == [None] * number
+            assert statuses(client.begin_many(*described(contents(number)))) == [None] * number
         counts.append(len(sent))
     assert counts[0] == counts[1] <= 25
 

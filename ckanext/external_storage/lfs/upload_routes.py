@@ -158,7 +158,7 @@ def _file(given: Any) -> File:
 
 
 def _error(error: errors.StorageError) -> dict[str, Any]:
-    return {"error": {"code": error.status, "message": str(error)}}
+    return {"error": {"status": error.status, "code": error.code, "message": str(error)}}
 
 
 def _begun(

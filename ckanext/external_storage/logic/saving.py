@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -10,8 +10,8 @@ import ckantoolkit as tk
 import sqlalchemy as sa
 from ckan import model
 
-from ckanext.external_storage import config, new_datasets, resources, server_files
-from ckanext.external_storage.transfer import attaching, links
+from ckanext.external_storage import config, errors, new_datasets, resources, server_files
+from ckanext.external_storage.transfer import attaching, beginning, links
 
 _Resources = list[dict[str, Any]]
 
@@ -37,7 +37,7 @@ def settled(context: Any, package_id: str, data_dict: dict[str, Any]) -> dict[st
         available = links.use(connection, package_id, claimed)
     prefix = f"{config.namespace()}/{package_id}"
     result, more = resources.settle(found, rows, available, prefix, _now())
-    _refuse(problems, more)
+    _refuse(problems, more, _refused_names(result, claimed))
     return {**data_dict, "resources": result}
 
 
@@ -57,7 +57,7 @@ def create_dataset(core: Any, context: Any, data_dict: dict[str, Any], owner_org
     found, problems = resources.with_uploads(given, uploads)
     available = {upload.oid: upload.size for upload in uploads.values() if upload.oid}
     result, more = resources.settle(found, {}, available, None, _now())
-    _refuse(problems, more)
+    _refuse(problems, more, _refused_names(result, available))
     with new_datasets.bringing(user_id, config.namespace(), uploads.values()):
         return core(context, {**data_dict, "resources": result})
 
@@ -79,9 +79,23 @@ def _may_have_file(resource: dict[str, Any]) -> bool:
     return resource.get("url_type") == "upload" or "sha256" in resource or "upload_id" in resource
 
 
+def _refused_names(result: Iterable[Mapping[str, Any]], new: Container[str]) -> list[dict[str, list[str]]]:
+    """However a *new* file (its sha256) has come, it gets its name here: an error dict for each resource."""
+    limits, problems = config.upload_limits(), []
+    for resource in result:
+        problem: dict[str, list[str]] = {}
+        if (oid := resources.stored_oid(resource)) and oid in new:
+            try:
+                beginning.check_name(limits, resources.filename(resource))
+            except errors.TypeRefused as error:
+                problem = {"upload": [str(error)]}
+        problems.append(problem)
+    return problems
+
+
 def _refuse(*lists: Iterable[dict[str, list[str]]]) -> None:
     # A save may be refused for the upload or for what came of it, never for both.
-    problems = [first or second for first, second in zip(*lists, strict=True)]
+    problems = [next(filter(None, of_one), {}) for of_one in zip(*lists, strict=True)]
     if any(problems):
         model.Session.rollback()
         error: Any = {"resources": problems}
