@@ -89,9 +89,9 @@ def begin(
 ) -> tuple[Upload, bool]:
     """An upload of *size* bytes, and whether it is new: the same file of the same user goes on.
 
-    "The same" is by *oid* or by *fingerprint*, any text of the client's; one that has arrived is being checked,
-    or is the dataset's already. owner_org: id of the organisation that the dataset has now, or will be created
-    in.
+    "The same" is by *oid* or by *fingerprint*, any text of the client's; one that has arrived is being
+    checked, or is the dataset's already. owner_org: id of the organisation that the dataset has now, or will
+    be created in.
 
     What the dataset has is verified at once. `prepare` follows, when this is committed.
 
