@@ -28,6 +28,7 @@ export const CODES: Record<string, ErrorCode> = {
   not_authenticated: "logged_out",
   quota_exceeded: "quota",
   too_many_uploads: "too_many",
+  type_refused: "refused_type",
   upload_not_found: "over",
   upload_over: "over",
   upload_rejected: "over",

@@ -91,6 +91,7 @@ export class Words {
       mismatch: () => say._("What arrived is not what the file has. Nothing was kept: try again."),
       changed: () => say._("The file has changed or cannot be read any more. Choose it again."),
       over: () => say._("The server has ended this upload. Choose the file again."),
+      cancelled: () => say._("The upload was cancelled. Choose the file again."),
       hash_first: () =>
         say._("The file is too large for this site: it must be read as a whole before it is sent, and that is done for files of up to %(size)s.", {
           size: this.size(limits.hashFirstMax ?? 0),
