@@ -65,6 +65,7 @@ class ExternalStoragePlugin(plugins.SingletonPlugin):
             config.upload_limits()
             config.inline_types()
             config.check_storage_service_url()
+            config.hash_first_max()
         except ValueError as error:
             raise CkanConfigurationException(str(error)) from None
         quota.set_default(config.quota)

@@ -83,7 +83,8 @@ def begin(
 
     What the dataset has is verified at once. `prepare` follows, when this is committed.
 
-    Raises FileTooLarge, TooManyUploads, QuotaExceeded; the transaction must not be committed then.
+    Raises FileTooLarge, TooManyUploads, QuotaExceeded, HashNeeded; the transaction must not be committed
+    then.
     """
     check_size(store, limits, size)
     if size == 0:
@@ -209,4 +210,6 @@ def _transfer(store: ObjectStore, size: int, oid: str | None) -> str:
         return "put" if oid is not None and size <= min(SMALL, store.put_limit) else "multipart"
     if isinstance(store, AppendingStore):
         return "tus"
-    raise errors.BadRequest("This site's file store takes whole files only: use the Git LFS batch API.", 501)
+    if oid is None:  # an LFS server knows files by nothing else
+        raise errors.HashNeeded
+    return "put"
