@@ -1,7 +1,7 @@
 /** Datasets as Data Package descriptors and back (specs.frictionlessdata.io/data-package).
  *
  * Only what both sides know has another name here; all else keeps CKAN's. So `toDataset(toDescriptor(d), d)`
- * is `d` again, for every dataset: what was not changed is taken from the dataset itself.
+ * says what `d` says, for every dataset: what was not changed is taken from the dataset itself.
  */
 
 export type Dict = Record<string, unknown>;
@@ -110,10 +110,14 @@ export function toDataset(descriptor: Descriptor, current: Dict = {}): Dict {
     const same = equal(value, before[key]);
     const name = key in current ? key : (DATASET.get(key) ?? key);
     if (key === "contributors" || key === "licenses") {
-      const fields = key === "contributors" ? ofContributors(dicts(value)) : ofLicenses(dicts(value));
+      const people = key === "contributors";
+      const fields = people ? ofContributors(dicts(value)) : ofLicenses(dicts(value));
       Object.assign(result, same ? picked(current, Object.keys(fields)) : fields);
-      const shown = key === "contributors" ? contributors(fields) : licenses(fields);
-      if (same ? was.has(key) : !equal(shown, value)) add(key, value, same);
+      // What does not fit into CKAN's fields is kept whole.
+      const fits = people
+        ? equal(contributors(fields), dicts(value).map((person) => ({ role: "author", ...person })))
+        : equal(licenses(fields), value);
+      if (same ? was.has(key) : !fits) add(key, value, same);
     } else if (name in current || OWN.has(name) || MAPPED.has(name)) {
       result[name] = value;
     } else {

@@ -24,7 +24,7 @@ from ckanext.external_storage.lfs import batch
 from ckanext.external_storage.lfs.batch import Pointer
 from ckanext.external_storage.lfs.messages import now
 from ckanext.external_storage.lfs.settings import Settings
-from ckanext.external_storage.storage.base import ObjectStore, ServerStore
+from ckanext.external_storage.storage.base import ObjectStore, ServerStore, Signed
 from ckanext.external_storage.transfer import at_server, links, uploads
 from ckanext.external_storage.transfer.uploads import Upload
 
