@@ -39,6 +39,8 @@ PACKAGES = (
 #: Its storage in Azure, or in S3, needs these besides.
 ON_AZURE = (*PACKAGES, "azure-storage-blob")
 ON_S3 = (*PACKAGES, "boto3>=1.40")
+#: And to let browsers send.
+FOR_BROWSERS = (*PACKAGES, "wsgi-cors-middleware")
 
 # It ends when its standard input does: however the test run ends, giftless goes with it.
 _PROGRAM = """
@@ -86,11 +88,14 @@ def running(
     action_lifetime: int = 60,
     on_azure: str | None = None,
     on_s3: str | None = None,
+    for_pages: str | None = None,
 ) -> Iterator[Giftless]:
     """action_lifetime: what it says of its actions, in seconds.
 
-    on_azure, on_s3: the part of its configuration (YAML) that has it keep files there.
+    on_azure, on_s3: the part of its configuration (YAML) that has it keep files there; for_pages: that by
+    which it lets pages send to it.
     """
+    packages = ON_AZURE if on_azure else ON_S3 if on_s3 else FOR_BROWSERS if for_pages else PACKAGES
     configuration = documents.filled_in(
         documents.example("authz_service_giftless", "giftless.yaml"),
         {
@@ -100,12 +105,12 @@ def running(
         },
     )
     settings = yaml.safe_load(configuration)
-    settings |= yaml.safe_load(on_azure or on_s3 or "{}")
+    settings |= yaml.safe_load(on_azure or on_s3 or for_pages or "{}")
     settings["TRANSFER_ADAPTERS"]["basic"]["options"]["action_lifetime"] = action_lifetime
     log = directory / "giftless.log"
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [elsewhere.python(*(ON_AZURE if on_azure else ON_S3 if on_s3 else PACKAGES)), "-c", _PROGRAM],
+            [elsewhere.python(*packages), "-c", _PROGRAM],
             cwd=directory,
             env={**os.environ, "GIFTLESS_CONFIG_STR": yaml.safe_dump(settings)},
             stdin=subprocess.PIPE,

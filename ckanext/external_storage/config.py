@@ -85,6 +85,14 @@ def verify_external() -> bool:
     return options()["ckanext.external_storage.verify_external"]
 
 
+def hash_first_max() -> int | None:
+    """Bytes of the largest file that a browser sends to that server; None for any, and where there is none.
+
+    Raises ValueError.
+    """
+    return _size("ckanext.external_storage.hash_first_max") if storage_service_url() else None
+
+
 def check_storage_service_url() -> None:
     """Raises ValueError for a wrong value. Nothing is asked but the option."""
     url = storage_service_url()

@@ -150,6 +150,18 @@ class BytesMissing(StorageError):
         self.received = received
 
 
+class HashNeeded(StorageError):
+    """The store takes a file whose sha256 is known only."""
+
+    status = 428
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This site's file server needs to know a file's sha256 before the file is sent: begin again with"
+            ' "oid".'
+        )
+
+
 class FileTooLarge(StorageError):
     """More than one file may have. Both in bytes."""
 

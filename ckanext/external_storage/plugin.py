@@ -68,6 +68,7 @@ class ExternalStoragePlugin(plugins.SingletonPlugin, Translated):
             config.hash_first_max()
             config.inline_types()
             config.check_storage_service_url()
+            config.hash_first_max()
         except ValueError as error:
             raise CkanConfigurationException(str(error)) from None
         quota.set_default(config.quota)

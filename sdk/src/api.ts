@@ -5,7 +5,7 @@ import type { Http, HttpAnswer, HttpRequest, TokenSource } from "./types.js";
 
 export interface Described {
   id: string;
-  state: "open" | "received" | "verified" | "rejected" | "expired";
+  state: "open" | "received" | "verified" | "unverified" | "rejected" | "expired";
   transfer: "tus" | "put" | "multipart" | "stream";
   size: number;
   /** Where to send, if not in parts. */
@@ -28,8 +28,12 @@ export interface SignedPart {
   header: Record<string, string>;
 }
 
-/** The server knows the same file again by its `oid`, or else by its `fingerprint`. */
-export type Begin = { size: number; filename: string } & ({ oid: string } | { fingerprint: string });
+export interface Begin {
+  size: number;
+  filename: string;
+  fingerprint: string;
+  oid?: string | undefined;
+}
 
 export class Api {
   readonly #uploads: string;

@@ -120,3 +120,16 @@ export function parsed(text: string): Record<string, unknown> {
 
 /** No hash is to be had of this file here. The server makes one in any case. */
 export class NoHash extends Error {}
+
+/** The server's code where a store knows files by their sha256 only. */
+export const HASH_NEEDED = "hash_needed";
+
+/** `limit`: bytes of the largest file that is hashed here. */
+export function tooLargeToHash(limit: number): UploadError {
+  const megabytes = Math.floor(limit / 1e6);
+  return new UploadError(
+    "hash_first",
+    "This site's file server needs to know a file before it is sent, so all of it has to be read first. Here that is" +
+      ` done for files of up to ${megabytes} MB. Bring a larger one with Git LFS, or with a script.`,
+  );
+}

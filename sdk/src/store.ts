@@ -61,7 +61,8 @@ export class Store {
     if (status === 400 && OTHER_BYTES.test(text)) {
       throw mismatch();
     }
-    if (status === 403 || (status === 400 && /Expired/.test(text))) {
+    // An LFS server says 401 of what was good for a minute.
+    if (status === 401 || status === 403 || (status === 400 && /Expired/.test(text))) {
       return "stale";
     }
     throw new UploadError(

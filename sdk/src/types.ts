@@ -57,12 +57,14 @@ export interface Progress {
 
 /** What an upload ends with: what a resource is saved with. */
 export interface Uploaded {
-  /** Goes into the resource; null where an external Git LFS server has the file. */
+  /** Goes into the resource; null where an external server has the file, and is believed: see `savedAs`. */
   uploadId: string | null;
   /** sha256, 64 hex digits. */
   oid: string;
   /** Bytes. */
   size: number;
+  /** The dataset had the file already: nothing was sent. */
+  existed?: boolean;
 }
 
 /** Why something did not work. `message` is English and for people: what happened and what to do. */
@@ -155,7 +157,12 @@ export interface Dataset {
 
 /** Sends files to one dataset; shared by all uploads of a page, so that tokens and connections are, too. */
 export interface Uploader {
-  upload(source: Source): Upload;
+  upload(source: Source, options?: UploadOptions): Upload;
+}
+
+export interface UploadOptions {
+  /** Hash the file before it is sent: one that the dataset has is not sent then. */
+  hashFirst?: boolean;
 }
 
 /** A short-lived token for one dataset; asked for again in time, whatever the upload is doing. */

@@ -1,7 +1,7 @@
 /** One file on its way: hashed, sent, checked. What it was told by the server is asked for anew after each stop. */
 
 import type { Api, Described } from "./api.js";
-import { cancelled, mismatch, NoHash } from "./errors.js";
+import { cancelled, HASH_NEEDED, mismatch, NoHash, Refused, tooLargeToHash } from "./errors.js";
 import { fingerprint, plain } from "./fingerprint.js";
 import type { Leg } from "./leg.js";
 import { sendByMultipart } from "./multipart.js";
@@ -19,6 +19,7 @@ import {
   type Upload,
   type Uploaded,
   UploadError,
+  type UploadOptions,
   type UploadState,
 } from "./types.js";
 
@@ -37,6 +38,8 @@ export interface Shared {
   health: string;
   /** Milliseconds. */
   patience: number;
+  /** Bytes. */
+  hashFirstMax: number;
   turns: Turns;
 }
 
@@ -56,10 +59,14 @@ export class FileUpload implements Upload {
   #hash: Promise<string | undefined> | undefined;
   #id: string | undefined;
   #unlock: (() => void) | undefined;
+  #hasSent = false;
+  /** The store knows files by nothing else. */
+  #hashNeeded = false;
 
   constructor(
     readonly source: Source,
     readonly shared: Shared,
+    readonly options: UploadOptions = {},
   ) {
     this.#standing = new Standing(source.size);
   }
@@ -154,40 +161,60 @@ export class FileUpload implements Upload {
   async #attempt(signal: AbortSignal): Promise<Uploaded> {
     const { api } = this.shared;
     const { source } = this;
-    const small = source.size <= SMALL;
-    this.#is(small ? "hashing" : "sending");
+    const first = source.size <= SMALL || this.options.hashFirst === true || this.#hashNeeded;
+    this.#is(first ? "hashing" : "sending");
     this.#fingerprint ??= fingerprint(source, this.shared.hasher, this.#all.signal);
     const known = await this.#kept(this.#fingerprint, () => (this.#fingerprint = undefined));
-    let declared = small ? await this.#hashed(known) : undefined;
-    const begin = (): Promise<Described> => {
-      const same = declared === undefined ? { fingerprint: known } : { oid: declared };
-      return api.begin({ size: source.size, filename: plain(source.name), ...same }, signal);
-    };
+    let oid = first ? await this.#hashed(known) : undefined;
+
+    const begin = (): Promise<Described> =>
+      api.begin({ size: source.size, filename: plain(source.name), fingerprint: known, oid }, signal);
     this.#is("sending");
-    let now = await this.#tries(signal).until(begin);
-    if (now.state === "verified" && declared === undefined && this.#hash === undefined) {
-      // Another page has sent a file that looks the same. Is it?
-      this.#is("hashing");
-      declared = await this.#hashed(known);
-      if (declared !== undefined && declared !== now.oid) {
-        now = await this.#tries(signal).until(begin);
-      }
-    }
+    let now = await this.#tries(signal)
+      .until(begin)
+      .catch(async (error: unknown) => {
+        if (!(error instanceof Refused) || error.reason !== HASH_NEEDED) {
+          throw error;
+        }
+        this.#hashNeeded = true;
+        oid = await this.#hashedFirst(known);
+        return this.#tries(signal).until(begin);
+      });
     this.#id = now.id;
     if (now.state === "open") {
       now = { ...now, ...(await this.#own(now.id, signal)) };
     }
     if (now.state === "open") {
-      const unreadable = declared === undefined ? this.#beside(known, now, signal) : never;
-      await Promise.race([this.#send(now, begin, signal), unreadable]);
+      const hashing = oid === undefined ? this.#beside(known, now, signal) : undefined;
+      await Promise.race([this.#send(now, begin, signal), hashing?.failed ?? never]);
     }
-    const verified = await this.#complete(now, signal);
-    const own = await this.#hash;
-    if (own !== undefined && own !== verified.oid) {
+    const told = await this.#complete(now, signal);
+    const own = oid ?? (await this.#hash);
+    if (own !== undefined && own !== told.oid) {
       this.#hash = undefined; // perhaps it was read wrong here
       throw mismatch();
     }
-    return { uploadId: verified.id, oid: verified.oid ?? "", size: source.size };
+    return {
+      uploadId: told.state === "unverified" ? null : told.id,
+      oid: told.oid ?? "",
+      size: source.size,
+      existed: !this.#hasSent,
+    };
+  }
+
+  /** For a store that knows files by their sha256 only. */
+  async #hashedFirst(known: string): Promise<string> {
+    const { size } = this.source;
+    const { hashFirstMax, hasher } = this.shared;
+    if (size <= hashFirstMax) {
+      this.#is("hashing");
+      const oid = await this.#hashed(known);
+      if (oid !== undefined) {
+        this.#is("sending");
+        return oid;
+      }
+    }
+    throw tooLargeToHash(Math.min(hashFirstMax, hasher.limit));
   }
 
   async #send(now: Described, again: () => Promise<Described>, signal: AbortSignal): Promise<void> {
@@ -198,7 +225,10 @@ export class FileUpload implements Upload {
       source: this.source,
       signal,
       tries: () => this.#tries(signal),
-      sent: (bytes) => this.#standing.sent(bytes),
+      sent: (bytes) => {
+        this.#hasSent ||= bytes > 0;
+        this.#standing.sent(bytes);
+      },
       again,
     };
     if (now.transfer === "tus") {
@@ -214,7 +244,7 @@ export class FileUpload implements Upload {
     const { api } = this.shared;
     const tries = this.#tries(signal);
     let told = now;
-    while (told.state !== "verified") {
+    while (told.state !== "verified" && told.state !== "unverified") {
       told = await tries.until(() => api.complete(now.id, undefined, signal));
       if (told.state === "received") {
         this.#is("checking");
@@ -269,11 +299,18 @@ export class FileUpload implements Upload {
     }
   }
 
-  /** Hashes while the file is sent. Rejects if the file cannot be read, and never resolves. */
-  async #beside(known: string, now: Described, signal: AbortSignal): Promise<never> {
+  /** Hashes while the file is sent. `failed` rejects if the file cannot be read. */
+  #beside(known: string, now: Described, signal: AbortSignal): { failed: Promise<never> } {
     this.#hash ??= this.#hashUnlessLate(known, now, signal);
-    await this.#kept(this.#hash, () => (this.#hash = undefined));
-    return never;
+    const hash = this.#hash;
+    return {
+      failed: new Promise((_, reject) => {
+        hash.catch((error: unknown) => {
+          this.#hash = undefined;
+          reject(error as Error);
+        });
+      }),
+    };
   }
 
   /** Of a file that another page has sent some of, only if that page's hash can be gone on with. */

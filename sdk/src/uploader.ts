@@ -3,7 +3,7 @@
 import { Api } from "./api.js";
 import type { Surroundings } from "./surroundings.js";
 import { Turns } from "./turns.js";
-import type { Dataset, Hasher, Source, TokenSource, Upload, Uploader } from "./types.js";
+import type { Dataset, Hasher, Source, TokenSource, Upload, Uploader, UploadOptions } from "./types.js";
 import { FileUpload, type Shared } from "./upload.js";
 
 /** Files that are sent at the same time. */
@@ -18,6 +18,8 @@ export interface Target {
   dataset: Dataset;
   /** Stands for the organisation of a dataset that has none: the option storage_namespace. */
   namespace?: string;
+  /** Bytes of the largest file that is hashed because an external server needs that: the option hash_first_max. */
+  hashFirstMax?: number | null;
   /** Milliseconds after which a server that does not answer is given up; a browser never does. */
   patience?: number;
 }
@@ -42,11 +44,12 @@ export class FileUploader implements Uploader {
       surroundings,
       health: `${target.lfsUrl}/health`,
       patience: target.patience ?? Number.POSITIVE_INFINITY,
+      hashFirstMax: target.hashFirstMax ?? Number.POSITIVE_INFINITY,
       turns: new Turns(AT_ONCE),
     };
   }
 
-  upload(source: Source): Upload {
-    return new FileUpload(source, this.#shared);
+  upload(source: Source, options: UploadOptions = {}): Upload {
+    return new FileUpload(source, this.#shared, options);
   }
 }

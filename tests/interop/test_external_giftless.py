@@ -24,6 +24,7 @@ from ckanext.external_storage.model import upload as uploads
 from ckanext.external_storage.transfer import hashing
 from tests.giftless_server import Giftless, running
 from tests.portal import Portal, editor_and_dataset, oid_of, path, pointer, standing
+from tests.upload_client import Client
 
 OPTION = "ckanext.external_storage."
 
@@ -267,14 +268,58 @@ def test_a_server_that_is_down(portal: Portal, data: bytes, monkeypatch):
     assert answer["error"]["code"] == 503
 
 
-def test_uploads_in_pieces_are_not_for_it(portal: Portal):
+def test_an_upload_needs_the_sha256_first(portal: Portal):
+    client = Client(portal, *editor_and_dataset())
+    assert "sha256" in client.begin(5, status=428, filename="a.csv", fingerprint="x")["message"]
+
+
+def test_an_upload_is_sent_to_the_server_and_checked(portal: Portal, server: Giftless, data: bytes):
     editor, dataset = editor_and_dataset()
-    response = portal.client.post(
-        f"/lfs/ckan/{dataset['name']}.git/uploads",
-        json={"size": 5, "filename": "a.csv", "fingerprint": "x"},
-        headers={"Authorization": f"Bearer {portal.write_token(editor, dataset)}"},
-    )
-    assert response.status_code == 501
+    client = Client(portal, editor, dataset)
+    upload = client.begin(len(data), filename="data.csv", oid=oid_of(data))
+    assert (upload["transfer"], upload["state"]) == ("put", "open")
+    assert upload["href"].startswith(server.url)
+    client.complete(upload, status=409)
+    requests.put(upload["href"], data=data, headers=upload["header"], timeout=30).raise_for_status()
+    again = client.begin(len(data), status=200, oid=oid_of(data))
+    assert again["id"] == upload["id"]
+    assert "href" not in again, "the server has it"
+    assert "ckan jobs worker" in client.complete(upload, status=503)["message"]
+    assert check(dataset) == "verified"
+    assert client.complete(upload)["oid"] == oid_of(data)
+    resource = portal.action("resource_create", editor, package_id=dataset["id"], upload_id=upload["id"])
+    assert bytes_of(portal, resource) == data
+    assert client.begin(len(data), oid=oid_of(data))["state"] == "verified"
+
+
+def test_an_upload_of_wrong_bytes_is_rejected(portal: Portal, server: Giftless, data: bytes):
+    client = Client(portal, *editor_and_dataset())
+    lay(server, client.dataset, b"x" + data[1:], oid_of(data))
+    upload = client.begin(len(data), oid=oid_of(data))
+    assert "href" not in upload
+    client.complete(upload, status=503)  # received, and no worker runs here
+    assert check(client.dataset) == "rejected"
+    assert "sha256" in client.complete(upload, status=422)["message"]
+
+
+def test_an_upload_that_nobody_checks(portal: Portal, server: Giftless, data: bytes, monkeypatch):
+    monkeypatch.setitem(tk.config, OPTION + "verify_external", False)
+    editor, dataset = editor_and_dataset()
+    client = Client(portal, editor, dataset)
+    upload = client.begin(len(data), oid=oid_of(data))
+    requests.put(upload["href"], data=data, headers=upload["header"], timeout=30).raise_for_status()
+    for _ in range(2):
+        told = client.complete(upload)
+        assert (told["state"], told["oid"]) == ("unverified", oid_of(data))
+    assert bytes_of(portal, save(portal, editor, dataset, data)) == data
+
+
+def test_an_empty_upload(portal: Portal, server: Giftless):
+    editor, dataset = editor_and_dataset()
+    upload = Client(portal, editor, dataset).begin(0, filename="empty.csv")
+    assert upload["state"] == "verified"
+    resource = portal.action("resource_create", editor, package_id=dataset["id"], upload_id=upload["id"])
+    assert bytes_of(portal, resource) == b""
 
 
 @pytest.mark.parametrize("prefix", ["ckanext.blob_storage", "ckanext.external_storage"])

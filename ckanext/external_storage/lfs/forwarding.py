@@ -24,7 +24,7 @@ from ckanext.external_storage.lfs import batch
 from ckanext.external_storage.lfs.batch import Pointer
 from ckanext.external_storage.lfs.messages import now
 from ckanext.external_storage.lfs.settings import Settings
-from ckanext.external_storage.storage.base import ObjectStore, ServerStore
+from ckanext.external_storage.storage.base import ObjectStore, ServerStore, Signed
 from ckanext.external_storage.transfer import at_server, links, uploads
 from ckanext.external_storage.transfer.uploads import Upload
 
@@ -64,13 +64,23 @@ def _upload(
     """None: the server has some bytes of that size, and whether they are right is going to be checked."""
     with settings.engine().begin() as connection:
         upload = uploads.find_upload(connection, user_id, package_id, pointer.oid, pointer.size, now())
-    action = store.upload_action(upload.key)
+    action = upload_action(settings, store, upload)
     if action is None:
-        _arrived(settings, store, upload)
+        arrived(settings, store, upload)
         return None
-    with settings.engine().begin() as connection:
-        uploads.signed(connection, {upload.id: action.expires_at})
     return batch.action(action.href, action.header, action.expires_at)
+
+
+def upload_action(settings: Settings, store: ServerStore, upload: Upload) -> Signed | None:
+    """How to send an open upload's bytes to the server; None if it has some of that size.
+
+    Raises StoreUnavailable.
+    """
+    action = store.upload_action(upload.key)
+    if action is not None:
+        with settings.engine().begin() as connection:
+            uploads.signed(connection, {upload.id: action.expires_at})
+    return action
 
 
 def verify(settings: Settings, store: ServerStore, user_id: str, package_id: str, pointer: Pointer) -> bool:
@@ -79,10 +89,13 @@ def verify(settings: Settings, store: ServerStore, user_id: str, package_id: str
     Raises BytesMissing, UploadRejected, UploadOver, StoreUnavailable.
     """
     upload = at_server.claim(settings.engine(), store, user_id, package_id, pointer.oid, pointer.size, now())
-    return _arrived(settings, store, upload) != "received"
+    return arrived(settings, store, upload) != "received"
 
 
-def _arrived(settings: Settings, store: ServerStore, upload: Upload) -> str:
+def arrived(settings: Settings, store: ServerStore, upload: Upload) -> str:
+    """All bytes are said to be at the server: ``verified``, ``received``, or ``unverified`` where that is
+    enough. Raises BytesMissing, UploadRejected, UploadOver, StoreUnavailable.
+    """
     believed = settings.believe_server()
     return at_server.arrived(settings.engine(), store, upload, settings.check_later, believed, timedelta())
 

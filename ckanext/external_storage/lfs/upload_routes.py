@@ -9,11 +9,11 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from ckanext.external_storage import errors
-from ckanext.external_storage.lfs import batch, callers, upload_access
+from ckanext.external_storage.lfs import batch, callers, forwarding, upload_access
 from ckanext.external_storage.lfs.access import by_token
 from ckanext.external_storage.lfs.messages import answer, body
 from ckanext.external_storage.lfs.settings import Settings
-from ckanext.external_storage.storage.base import AppendingStore, ObjectStore, Part, SigningStore
+from ckanext.external_storage.storage.base import AppendingStore, ObjectStore, Part, ServerStore, SigningStore
 from ckanext.external_storage.transfer import beginning, finishing, standing, uploads
 from ckanext.external_storage.transfer.beginning import Begun, File
 from ckanext.external_storage.transfer.uploads import Upload
@@ -105,12 +105,21 @@ def sign_parts(settings: Settings, request: Request, upload_id: str) -> Response
 
 
 def complete(settings: Settings, request: Request, upload_id: str) -> Response:
-    """``{oid?}`` → 200 verified, 202 being checked. Safe to repeat."""
+    """``{oid?}`` → 200 verified, 202 being checked. Safe to repeat.
+
+    200 unverified: an external server has it, which is believed; the upload stays open.
+    """
     upload = upload_access.for_user(settings, request, upload_id)
     oid = _oid(batch.parse_json(body(request)))
     if oid is not None and upload.oid not in (None, oid):
         raise errors.ChecksumMismatch(upload.oid or "", oid)
-    upload = finishing.complete(settings.engine(), settings.store(), upload, settings.check_later)
+    store = settings.store()
+    if isinstance(store, ServerStore) and upload.state == "open":
+        if forwarding.arrived(settings, store, upload) == "unverified":
+            return answer({**_described(settings, upload), "state": "unverified", "oid": upload.oid})
+        with settings.engine().connect() as connection:
+            upload = uploads.get(connection, upload.id)
+    upload = finishing.complete(settings.engine(), store, upload, settings.check_later)
     if upload.state == "received":
         if not settings.checker_alive():
             raise errors.NoWorker
@@ -170,6 +179,7 @@ def _begun(
     """What is said of a file that was asked for: an upload and where to send its bytes, or an error.
 
     *until*: gets the upload's id, and until when a signed request for it can write.
+    Raises StoreUnavailable.
     """
     if isinstance(item, errors.StorageError):
         return _error(item)
@@ -183,6 +193,11 @@ def _begun(
         signed = store.sign_put(upload.key, upload.oid or "", upload.size, SIGNED_FOR)
         until[upload.id] = signed.expires_at
         told.update(href=signed.href, header=signed.header)
+    if upload.state == "open" and isinstance(store, ServerStore):
+        told["transfer"] = "put"  # also where git-lfs has begun it
+        action = forwarding.upload_action(settings, store, upload)
+        if action is not None:  # else the server has some bytes of that size already
+            told.update(href=action.href, header=action.header)
     return told
 
 

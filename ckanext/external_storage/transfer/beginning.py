@@ -116,9 +116,9 @@ def begin_all(
     The same file of the same user goes on: "the same" is by ``oid``, else by ``fingerprint``; one that has
     arrived is being checked, or is the dataset's already. What the dataset has is verified at once.
 
-    Errors are FileTooLarge, TypeRefused, TooManyUploads, QuotaExceeded, UploadBusy; they do not affect others
-    of *files*, and what fits is found in the order of the list. The number of SQL statements does not depend
-    on how many files there are.
+    Errors are FileTooLarge, TypeRefused, HashNeeded, TooManyUploads, QuotaExceeded, UploadBusy; they do not
+    affect others of *files*, and what fits is found in the order of the list. The number of SQL statements
+    does not depend on how many files there are.
 
     owner_org: id of the organisation that the dataset has now, or will be created in.
     """
@@ -197,7 +197,8 @@ def _refused(store: ObjectStore, limits: Limits, file: File) -> errors.StorageEr
     try:
         check_size(store, limits, file.size)
         check_name(limits, file.filename or "")
-    except (errors.FileTooLarge, errors.TypeRefused) as error:
+        _transfer(store, file.size, file.oid)
+    except (errors.FileTooLarge, errors.TypeRefused, errors.HashNeeded) as error:
         return error
     return None
 
@@ -344,4 +345,6 @@ def _transfer(store: ObjectStore, size: int, oid: str | None) -> str:
         return "put" if oid is not None and size <= min(SMALL, store.put_limit) else "multipart"
     if isinstance(store, AppendingStore):
         return "tus"
-    raise errors.BadRequest("This site's file store takes whole files only: use the Git LFS batch API.", 501)
+    if oid is None:  # an LFS server knows files by nothing else
+        raise errors.HashNeeded
+    return "put"
