@@ -277,7 +277,7 @@ def test_nginx_sends_hostile_names_as_harmless(portal, downloads):
 @pytest.mark.proof(seconds=(0, 65))
 def test_check_sees_what_a_proxy_does_to_slow_uploads(request, tmp_path, counts, record_property):
     """A PUT of more than a minute, behind nginx as documented and behind one that holds uploads back."""
-    for name, changed in (("documented", {}), ("holding back", {"proxy_request_buffering": "on"})):
+    for name, changed in (("documented", {}), ("buffering", {"proxy_request_buffering": "on"})):
         directory = tmp_path / name
         directory.mkdir()
         with documented_nginx(request.config.stash[SANDBOX], directory, **changed) as (site, ini):

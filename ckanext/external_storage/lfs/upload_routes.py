@@ -73,7 +73,7 @@ def sign_parts(settings: Settings, request: Request, upload_id: str) -> Response
     store = settings.store()
     if upload.transfer != "multipart" or not isinstance(store, SigningStore) or upload.store_ref is None:
         raise errors.BadRequest("This upload is not sent in parts to the store.", 409)
-    _require_open(upload)
+    uploads.require_open(upload)
     part_size = store.part_size(upload.size)
     last = -(-upload.size // part_size)
     if not isinstance(numbers, list) or not 0 < len(numbers) <= MAX_NUMBERS:
@@ -159,13 +159,6 @@ def _described(settings: Settings, upload: Upload) -> dict[str, Any]:
     if upload.verified is not None:
         told["oid"] = upload.verified
     return told
-
-
-def _require_open(upload: Upload) -> None:
-    if upload.state == "received":
-        raise errors.UploadBusy("All bytes have arrived and are being checked.")
-    if upload.state != "open":
-        raise errors.UploadOver(upload.reason)
 
 
 def _text(message: dict[str, Any], name: str) -> str | None:
