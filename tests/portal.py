@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +55,18 @@ class Portal:
         return self.token(user, f"obj:{organization(dataset)}/{dataset['name']}/*:read,write")
 
     def batch(
-        self, dataset: dict[str, Any], token: str, operation: str, *pointers: Any, status: int = 200
+        self,
+        dataset: dict[str, Any],
+        token: str,
+        operation: str,
+        *pointers: Any,
+        status: int = 200,
+        transfers: Sequence[str] = ("basic",),
     ) -> Any:
         """The answered objects, or the whole message if *status* is an error."""
         response = self.app.post(
             f"/lfs/{organization(dataset)}/{dataset['name']}.git/info/lfs/objects/batch",
-            data=json.dumps({"operation": operation, "objects": pointers}),
+            data=json.dumps({"operation": operation, "objects": pointers, "transfers": transfers}),
             headers={"Authorization": f"Bearer {token}", "Content-Type": LFS_JSON, "Accept": LFS_JSON},
             status=status,
         )

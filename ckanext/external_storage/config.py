@@ -146,11 +146,6 @@ def upload_limits() -> Limits:
     )
 
 
-def hash_first_max() -> int:
-    """Bytes of the largest file that a browser hashes before it sends it. Raises ValueError."""
-    return _size("ckanext.external_storage.hash_first_max") or 0
-
-
 def job_queue() -> str:
     """What CKAN's queue ``default`` of this site is called in Redis."""
     return f"ckan:{options()['ckan.site_id']}:default"

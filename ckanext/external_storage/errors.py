@@ -119,6 +119,13 @@ class UploadBusy(StorageError):
         super().__init__(message)
 
 
+class BeingChecked(UploadBusy):
+    """All bytes are there, and nobody has hashed them yet."""
+
+    def __init__(self):
+        super().__init__("All bytes have arrived and are being checked. Ask again in a moment.")
+
+
 class UploadOver(StorageError):
     """The upload took bytes once and does so no more. ``reason``: a sentence, where there is one."""
 

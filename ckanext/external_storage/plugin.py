@@ -65,7 +65,6 @@ class ExternalStoragePlugin(plugins.SingletonPlugin, Translated):
             config.quota()
             config.gc_grace()
             config.upload_limits()
-            config.hash_first_max()
             config.inline_types()
             config.check_storage_service_url()
             config.hash_first_max()

@@ -46,7 +46,7 @@ def settings(data: Mapping[str, Any]) -> dict[str, Any] | None:
         "namespace": config.namespace(),
         "dataset": package.id,
         "max_size": None if math.isinf(most) else int(most),
-        "hash_first_max": config.hash_first_max() if at_server else None,
+        "hash_first_max": config.hash_first_max(),
         "refused_types": sorted(limits.refused_types),
         "worker": tk.h.url_for_static(_WORKER),
         "present": present and {"name": resources.filename(present), "size": present["size"]},

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import requests
 from ckan.tests import factories
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
@@ -176,6 +177,24 @@ def test_private_files_are_shown_to_whom_they_are_for(
         assert shows_a_pdf(page)
     finally:
         context.close()
+
+
+def test_resource_proxy_passes_on_what_is_public_only(loading: LoadingSite, files: PrivateFiles):
+    """It fetches as nobody, whoever asks it: from CKAN's address, and on to the store that this names."""
+    resource, client = files.resources["TXT"], files.editor.client
+    address = f"{loading.site.url}/dataset/{resource['package_id']}/resource/{resource['id']}/proxy"
+
+    def ask(**headers: str) -> requests.Response:
+        return requests.get(address, headers=headers, timeout=PATIENCE / 1000)
+
+    for answer in (ask(), ask(Authorization=client.token)):
+        assert answer.status_code >= 400
+        assert files.own not in answer.text
+        assert "Signature" not in answer.text
+    client.action("package_patch", id=resource["package_id"], private=False)
+    public = ask()
+    assert (public.status_code, public.text) == (200, f"a <b>text</b> {files.own}")
+    assert public.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
 def view(files: PrivateFiles, format: str, kind: str) -> str:

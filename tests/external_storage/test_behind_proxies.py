@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
+import re
 import shutil
 import socket
 import ssl
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import ckantoolkit as tk
 import pytest
 import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from werkzeug.serving import make_server
 
+from ckanext.external_storage import config
+from ckanext.external_storage.transfer import links
+from services.checkout import VENV
+from services.sandbox import Sandbox
 from tests.conftest import SANDBOX
 from tests.external_storage import standalone
 from tests.interop import documents, elsewhere
 from tests.portal import Portal, editor_and_dataset, pointer, standing
+from tests.portal import path as path_of
 
 PAGE = "external_storage_serving"
 MiB = 1 << 20
@@ -85,10 +96,16 @@ def portal() -> Iterator[Portal]:
 
 @pytest.fixture
 def nginx(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
-    box = request.config.stash[SANDBOX]
-    port, (cert, key) = standalone.free_port(), certificate(tmp_path)
+    with documented_nginx(request.config.stash[SANDBOX], tmp_path) as (site, _ini):
+        yield site
+
+
+@contextlib.contextmanager
+def documented_nginx(box: Sandbox, directory: Path, **changed: str) -> Iterator[tuple[Site, Path]]:
+    """The standalone server behind nginx, and its configuration. *changed*: directives with other values."""
+    port, (cert, key) = standalone.free_port(), certificate(directory)
     url = f"https://localhost:{port}/lfs"
-    ini = standalone.write_ini(box, tmp_path / "lfs.ini", **{"ckanext.external_storage.lfs_url": url})
+    ini = standalone.write_ini(box, directory / "lfs.ini", **{"ckanext.external_storage.lfs_url": url})
     with standalone.gunicorn(ini) as address:
         server = documents.filled_in(
             documents.example(PAGE, "nginx"),
@@ -100,19 +117,29 @@ def nginx(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
                 "http://127.0.0.1:8001": address,
             },
         )
-        kept = [f"{name}_temp_path {tmp_path}/{name};" for name in ("proxy", "fastcgi", "uwsgi", "scgi")]
-        kept += [f"client_body_temp_path {tmp_path}/body;", "access_log off;"]
-        path = tmp_path / "nginx.conf"
-        path.write_text(
-            f"user root; daemon off; pid {tmp_path}/nginx.pid; events {{}}\n"
-            f"http {{ {' '.join(kept)}\n{server} }}\n"
-        )
-        program = shutil.which("nginx") or "/usr/sbin/nginx"
-        command = [program, "-e", "stderr", "-c", str(path), "-p", str(tmp_path)]
-        with standalone.running(command, tmp_path / "nginx.log"):
+        for name, value in changed.items():
+            server, found = re.subn(rf"\b{name} .*;", f"{name} {value};", server)
+            assert found, name
+        with running_nginx(server, directory):
             site = Site(url, cert, Path(box.options["ckanext.external_storage.local.path"]))
-            wait_for(site, tmp_path / "nginx.log")
-            yield site
+            wait_for(site, directory / "nginx.log")
+            yield site, ini
+
+
+@contextlib.contextmanager
+def running_nginx(server: str, directory: Path) -> Iterator[None]:
+    """nginx with one ``server { … }``, all that it writes in *directory*."""
+    kept = [f"{name}_temp_path {directory}/{name};" for name in ("proxy", "fastcgi", "uwsgi", "scgi")]
+    kept += [f"client_body_temp_path {directory}/body;", "access_log off;"]
+    path = directory / "nginx.conf"
+    path.write_text(
+        f"user root; daemon off; pid {directory}/nginx.pid; events {{}}\n"
+        f"http {{ {' '.join(kept)}\n{server} }}\n"
+    )
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    command = [program, "-e", "stderr", "-c", str(path), "-p", str(directory)]
+    with standalone.running(command, directory / "nginx.log"):
+        yield
 
 
 @pytest.fixture
@@ -157,6 +184,118 @@ def arriving(site: Site, before: set[Path]) -> bool:
 def test_nginx_as_documented(portal, nginx):
     moves_files(portal, nginx)
     assert nginx.ask("GET", f"{nginx.url}/metrics").status_code == 404
+
+
+@pytest.fixture
+def downloads(portal: Portal, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch) -> Iterator[str]:
+    """Address of CKAN behind an nginx that sends the files, as docs/external_storage_downloads.rst says."""
+    monkeypatch.setitem(tk.config, "ckanext.external_storage.local.sendfile", "x-accel-redirect")
+    root = request.config.stash[SANDBOX].options["ckanext.external_storage.local.path"]
+    files = documents.filled_in(
+        documents.example("external_storage_downloads", "nginx"), {"/var/lib/ckan/objects/": f"{root}/"}
+    )
+    ckan = make_server("127.0.0.1", 0, portal.app.flask_app, threaded=True)
+    threading.Thread(target=ckan.serve_forever, daemon=True).start()
+    port = standalone.free_port()
+    all_else = f"location / {{ proxy_pass http://127.0.0.1:{ckan.server_port}; }}"
+    with running_nginx(f"server {{ listen 127.0.0.1:{port};\n{all_else}\n{files} }}", tmp_path):
+        url = f"http://127.0.0.1:{port}"
+        wait_until_open(port, tmp_path / "nginx.log")
+        yield url
+    ckan.shutdown()
+
+
+def wait_until_open(port: int, log: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.05)
+    pytest.fail(log.read_text())
+
+
+def test_nginx_sends_the_files_of_downloads(portal, downloads):
+    editor, dataset = editor_and_dataset(private=True)
+    data = f"0123456789 {dataset['id']}".encode()
+    resource = portal.publish(editor, dataset, data, "data.csv")
+    url, own = f"{downloads}{path_of(resource['url'])}", {"Authorization": editor["token"]}
+
+    def ask(method: str = "GET", **headers: str) -> requests.Response:
+        return requests.request(method, url, headers={**own, **headers}, timeout=PATIENCE)
+
+    whole = ask()
+    assert (whole.status_code, whole.content) == (200, data)
+    assert "X-Accel-Redirect" not in whole.headers  # where the file is stays between nginx and CKAN
+    assert whole.headers["Content-Disposition"] == 'attachment; filename="data.csv"'
+    assert whole.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert whole.headers["Cache-Control"] == "private, no-cache"
+    assert whole.headers["X-Content-Type-Options"] == "nosniff"
+    assert whole.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert whole.headers["Referrer-Policy"] == "no-referrer"
+    part = ask(Range="bytes=2-4", **{"If-Range": whole.headers["ETag"]})
+    assert (part.status_code, part.content) == (206, b"234")
+    assert part.headers["Content-Range"] == f"bytes 2-4/{len(data)}"
+    assert ask(Range="bytes=-36").content == dataset["id"].encode()
+    assert ask(Range="bytes=2-4", **{"If-Range": '"another"'}).content == data
+    assert ask(Range=f"bytes={len(data)}-").status_code == 416
+    assert ask(**{"If-None-Match": whole.headers["ETag"]}).status_code == 304
+    assert ask("HEAD").headers["Content-Length"] == str(len(data))
+    # Only CKAN opens the location, and only to whom it may.
+    assert requests.get(url, timeout=PATIENCE).status_code == 404
+    with config.engine().connect() as connection:
+        key = links.linked(connection, dataset["id"], [resource["sha256"]])[resource["sha256"]].key
+    for place in (key, f"{key[:-70]}/../../{key}", "objects/", "parts/"):
+        answer = requests.get(f"{downloads}/external-storage-files/{place}", timeout=PATIENCE)
+        assert answer.status_code == 404, place
+
+
+#: Name → media type that it is sent as.
+HOSTILE = {
+    "page.html": "text/html; charset=utf-8",
+    "../../etc/passwd.svg": "image/svg+xml",
+    'a"; filename="b.exe".csv': "text/csv; charset=utf-8",
+    "exe.\u202ecsv.js": "text/plain; charset=utf-8",
+    "two\r\nX-Accel-Redirect: /external-storage-files/parts/x.txt": "text/plain; charset=utf-8",
+}
+
+
+def test_nginx_sends_hostile_names_as_harmless(portal, downloads):
+    editor, dataset = editor_and_dataset()
+    for name, kind in HOSTILE.items():
+        data = f"<script>alert({name!r})</script>{dataset['id']}".encode()
+        resource = portal.publish(editor, dataset, data, name)
+        url = f"{downloads}/dataset/{dataset['name']}/resource/{resource['id']}/download"
+        answer = requests.get(url, timeout=PATIENCE)
+        assert answer.content == data, name
+        assert answer.headers["Content-Type"] == kind
+        assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        disposition = answer.headers["Content-Disposition"]
+        assert re.fullmatch(r'attachment; filename="[^"/]*"(; filename\*=UTF-8\'\'[\w.%-]+)?', disposition)
+
+
+@pytest.mark.proof(seconds=(0, 65))
+def test_check_sees_what_a_proxy_does_to_slow_uploads(request, tmp_path, counts, record_property):
+    """A PUT of more than a minute, behind nginx as documented and behind one that holds uploads back."""
+    for name, changed in (("documented", {}), ("buffering", {"proxy_request_buffering": "on"})):
+        directory = tmp_path / name
+        directory.mkdir()
+        with documented_nginx(request.config.stash[SANDBOX], directory, **changed) as (site, ini):
+            done = subprocess.run(
+                [VENV / "bin/ckan", "-c", ini, "external-storage", "check", "--slow"],
+                env={**os.environ, "REQUESTS_CA_BUNDLE": str(site.certificate)},
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE + 3 * counts["seconds"],
+                check=False,
+            )
+        lines = done.stdout.splitlines()
+        record_property(name, lines[lines.index("site address: well") :])
+        if changed:
+            assert "slow upload: not well" in lines, done
+            assert "nginx: proxy_request_buffering off;" in done.stdout
+        else:
+            assert "slow upload: well" in lines, done
 
 
 @pytest.mark.proof(runs=(0, 1))  # it takes a compiler half a minute

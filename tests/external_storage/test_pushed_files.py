@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from ckanext.external_storage import pushed_files
+from tests.external_storage.test_upload_ids import unfinished, upload
 from tests.portal import Portal, editor_and_dataset, oid_of, standing
 
 OID = "a" * 64
@@ -89,6 +90,27 @@ def test_one_wrong_file_changes_nothing_and_is_named(site):
     many = [right] * (pushed_files.MAX_FILES + 1)
     error = site.action("external_storage_add_files", editor, 409, package_id=dataset["id"], files=many)
     assert str(pushed_files.MAX_FILES) in error["files"][0]
+
+
+def test_files_that_a_browser_sent_take_their_places(site):
+    """By the upload's id: a verified one; one that is still on its way is refused and named."""
+    editor, dataset = editor_and_dataset()
+    data = uuid.uuid4().bytes
+    done, under_way = upload(editor, data, dataset), unfinished(editor, dataset, "open")
+    files = [{"path": "a.csv", "upload_id": done}, {"path": "b.csv", "upload_id": under_way}]
+    given = {"package_id": dataset["id"], "files": files}
+    error = site.action("external_storage_add_files", editor, 409, **given)
+    assert (error["files"][0], list(error["files"][1])) == ({}, ["upload_id"])
+    (added,) = site.action(
+        "external_storage_add_files",
+        editor,
+        package_id=dataset["id"],
+        files=[{"path": "a.csv", "upload_id": done}],
+    )
+    assert (added["path"], added["oid"], added["size"]) == ("a.csv", oid_of(data), 16)
+    (resource,) = site.action("package_show", editor, id=dataset["id"])["resources"]
+    assert (resource["name"], resource["id"]) == ("a.csv", added["resource_id"])
+    assert site.get(resource["url"]).data == data
 
 
 def test_who_may_not(site):

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 import pytest
 import sqlalchemy as sa
 from ckan import model as ckan_model
-from ckan.tests import factories
+from ckan.tests import factories, helpers
 
 from ckanext.external_storage import config, errors, sizes
 from ckanext.external_storage.transfer import beginning, quota, receiving, uploads
@@ -59,6 +59,27 @@ def test_more_than_the_quota_is_refused_with_the_numbers(portal: Portal, engine)
     portal.push(editor, dataset, content(30))
     shown = portal.action("external_storage_quota_show", editor, id=dataset["owner_org"])
     assert shown == {"used": 100, "reserved": 0, "limit": 100}
+
+
+def test_each_object_of_a_batch_has_its_own_answer(portal: Portal, engine):
+    """One is too large for any file, one does not fit beside the others, and then there are too many."""
+    editor, dataset = editor_and_dataset()
+    set_limit(engine, dataset["owner_org"], 100)
+    token = portal.write_token(editor, dataset)
+    files = [pointer(content(size)) for size in (60, 200, 50, 40)]
+
+    def codes() -> list[int | None]:
+        answers = portal.batch(dataset, token, "upload", *files)
+        assert [answer["oid"] for answer in answers] == [file["oid"] for file in files]
+        assert all(("actions" in answer) != ("error" in answer) for answer in answers)
+        return [answer.get("error", {}).get("code") for answer in answers]
+
+    with helpers.changed_config("ckanext.external_storage.max_upload_size", "150 B"):
+        assert codes() == [None, 413, 507, None]
+        set_limit(engine, dataset["owner_org"], None)
+        with helpers.changed_config("ckanext.external_storage.max_unfinished_uploads", 2):
+            assert codes() == [429, 413, 429, 429]
+        assert codes() == [None, 413, None, None]
 
 
 @pytest.mark.ckan_config(OPTION, "0.1 KB")

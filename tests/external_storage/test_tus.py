@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
+import socket
+import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from ckan.tests import factories, helpers
+from werkzeug.serving import make_server
 
 from ckanext.external_storage import config, errors, jobs, model
+from ckanext.external_storage.lfs import objects, tus
 from ckanext.external_storage.lfs.capability import Capability
-from ckanext.external_storage.transfer import finishing, uploads
+from ckanext.external_storage.transfer import beginning, finishing, uploads
 from ckanext.external_storage.transfer.standing import database_now
-from tests.portal import Portal, editor_and_dataset, oid_of, path
+from tests.portal import Portal, editor_and_dataset, oid_of, path, pointer
 from tests.portal import standing as standing_portal
 from tests.upload_client import TUS, Client
 
@@ -175,6 +181,93 @@ def test_bytes_that_wait_to_be_hashed(client, data):
     client.patch(upload, len(data), b"", 423)
     assert jobs.check_upload(upload["id"]) == "verified"
     assert client.complete(upload)["oid"] == oid_of(data)
+
+
+def test_verify_of_git_lfs_does_not_wait_for_ever(portal, data, monkeypatch):
+    """It is told 202 before its patience ends, and 200 when a job has read the file."""
+    editor, dataset = editor_and_dataset()
+    token = portal.write_token(editor, dataset)
+    (answer,) = portal.batch(dataset, token, "upload", pointer(data), transfers=["tus", "basic"])
+    with config.engine().connect() as connection:
+        id = answer["actions"]["upload"]["href"].split("/")[-2]
+        upload = uploads.get(connection, id)
+    verify = answer["actions"]["verify"]
+    portal.verify(verify, data, 404)
+    store: Any = config.store()
+    part = store._part(upload.key).path
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_bytes(data)  # and nobody has its hash
+    monkeypatch.setattr(objects, "VERIFY_PATIENCE", 0)
+    assert "being checked" in json.loads(portal.verify(verify, data, 202).body)["message"]
+    assert jobs.check_upload(upload.id) == "verified"
+    portal.verify(verify, data)
+
+
+def test_a_client_that_falls_silent_is_given_up(portal, client, monkeypatch):
+    """What it has brought stays, but for the last piece that is read at a time."""
+    monkeypatch.setattr(tus, "READ_SECONDS", 0.3)
+    data = uuid.uuid4().bytes * 20_000
+    upload = client.begin(len(data))
+    headers = {**TUS, **client.auth, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+    lines = [f"PATCH {path(upload['href'])} HTTP/1.1", "Host: localhost", f"Content-Length: {len(data)}"]
+    head = "\r\n".join([*lines, *(f"{name}: {value}" for name, value in headers.items()), "", ""])
+    server = make_server("127.0.0.1", 0, portal.app.flask_app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=60) as connection:
+        connection.sendall(head.encode() + data[: tus.PIECE + 100])
+        answer = connection.makefile("rb").read()  # to its end: nothing more is sent, and none is waited for
+    server.shutdown()
+    thread.join()
+    assert b" 204 " in answer.splitlines()[0]
+    assert f"Upload-Offset: {tus.PIECE}".encode() in answer
+    assert client.show(upload)["offset"] == tus.PIECE
+
+
+def test_two_tabs_that_begin_the_same_file_at_the_same_moment(client, data):
+    """They share the upload; if the first one ends between two statements of the second, that is told."""
+    dataset, engine = client.dataset["id"], config.engine()
+
+    def begin(connection: sa.Connection) -> tuple[uploads.Upload, bool]:
+        now = database_now(connection)
+        return beginning.begin(
+            connection, config.store(), "ann", dataset, None, len(data), now, fingerprint="same"
+        )
+
+    @contextlib.contextmanager
+    def after(word: str, connection: sa.Connection, act: Callable[[], Any]) -> Iterator[None]:
+        """*act* happens once, right after the connection's first statement that begins with *word*."""
+        todo = [act]
+
+        def listen(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
+            if todo and statement.startswith(word) and "external_storage_upload" in statement:
+                todo.pop()()
+
+        sa.event.listen(connection, "after_cursor_execute", listen)
+        yield
+        assert not todo
+
+    first: list[uploads.Upload] = []
+
+    def other_tab_begins() -> None:
+        with engine.begin() as connection:
+            first.append(begin(connection)[0])
+
+    def other_tab_ends() -> None:
+        with engine.begin() as connection:
+            uploads.discard(connection, first[-1].id, database_now(connection))
+
+    with engine.begin() as connection, after("UPDATE", connection, other_tab_begins):
+        found, new = begin(connection)
+    assert (found.id, new) == (first[0].id, False)
+    other_tab_ends()
+    with (
+        engine.begin() as connection,
+        after("UPDATE", connection, other_tab_begins),
+        after("INSERT", connection, other_tab_ends),
+        pytest.raises(errors.UploadBusy, match="Begin again"),
+    ):
+        begin(connection)
 
 
 def test_limits(client):

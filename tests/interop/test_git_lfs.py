@@ -24,7 +24,7 @@ def contents(chance: random.Random, files: int, megabytes: int) -> dict[str, byt
     special = {
         "data/empty.csv": b"",
         "data/one byte.bin": chance.randbytes(1),
-        "data/large.bin": chance.randbytes(megabytes << 20),
+        "data/large.bin": b"".join(chance.randbytes(1 << 20) for _ in range(megabytes)),
         "data/Größe und Ünïcode/日本語 été.csv": chance.randbytes(1000),
         "data/'quotes' & [brackets] #1 100%.txt": chance.randbytes(1000),
     }

@@ -23,6 +23,8 @@ from ckanext.external_storage.transfer.uploads import Upload
 VERSION = "1.0.0"
 #: After this long without a byte, a connection is given up.
 READ_SECONDS = 30
+#: Bytes read at a time: what is lost of a piece that a silent or broken connection does not bring whole.
+PIECE = 1 << 16
 _MEDIA_TYPE = "application/offset+octet-stream"
 
 
@@ -56,7 +58,7 @@ def _head(settings: Settings, request: Request, upload: Upload) -> Response:
     if upload.state == "verified":
         offset = upload.size
     else:
-        _require_open(upload)
+        uploads.require_open(upload)
         store = _store(settings)
         offset = store.offset(upload.key)
         if offset == upload.size:
@@ -64,7 +66,7 @@ def _head(settings: Settings, request: Request, upload: Upload) -> Response:
             # must not be said before it is true.
             upload = finishing.complete(settings.engine(), store, upload, settings.check_later)
             if upload.state != "verified":
-                _require_open(upload)
+                raise errors.BeingChecked
     return _answer(200, {"Upload-Offset": offset, "Upload-Length": upload.size, **_expires(upload)})
 
 
@@ -82,7 +84,7 @@ def _patch(settings: Settings, request: Request, upload: Upload) -> Response:
         if int(offset) != upload.size or length:
             raise errors.WrongOffset(upload.size)
         return _answer(204, {"Upload-Offset": upload.size})
-    _require_open(upload)
+    uploads.require_open(upload)
     _give_up_on_silence(request.environ)
     there = finishing.append(
         settings.engine(),
@@ -104,13 +106,6 @@ def _delete(settings: Settings, request: Request, upload: Upload) -> Response:
     with settings.engine().begin() as connection:
         uploads.discard(connection, upload.id, standing.database_now(connection))
     return _answer(204, {})
-
-
-def _require_open(upload: Upload) -> None:
-    if upload.state == "received":
-        raise errors.UploadBusy("All bytes have arrived and are being checked. Ask again in a moment.")
-    if upload.state != "open":
-        raise errors.UploadOver(upload.reason)
 
 
 def _store(settings: Settings) -> AppendingStore:
@@ -150,7 +145,7 @@ class _Body:
 
     def read(self, size: int = -1, /) -> bytes:
         try:
-            return self._stream.read(size)
+            return self._stream.read(PIECE if size < 0 else min(size, PIECE))
         except ClientDisconnected:
             return b""
 

@@ -77,7 +77,7 @@ def sign_parts(settings: Settings, request: Request, upload_id: str) -> Response
     store = settings.store()
     if upload.transfer != "multipart" or not isinstance(store, SigningStore):
         raise errors.BadRequest("This upload is not sent in parts to the store.", 409)
-    _require_open(upload)
+    uploads.require_open(upload)
     part_size = store.part_size(upload.size)
     last = -(-upload.size // part_size)
     if not isinstance(numbers, list) or not 0 < len(numbers) <= MAX_NUMBERS:
@@ -85,7 +85,7 @@ def sign_parts(settings: Settings, request: Request, upload_id: str) -> Response
     if not all(isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= last for n in numbers):
         raise errors.BadRequest(f"Parts have numbers from 1 to {last}.", 422)
     upload = beginning.begin_parts(settings.engine(), store, upload)
-    _require_open(upload)
+    uploads.require_open(upload)
     assert upload.store_ref is not None  # of an open one, from now on
     signed = {}
     for number in numbers:
@@ -237,13 +237,6 @@ def _described(settings: Settings, upload: Upload) -> dict[str, Any]:
     if upload.verified is not None:
         told["oid"] = upload.verified
     return told
-
-
-def _require_open(upload: Upload) -> None:
-    if upload.state == "received":
-        raise errors.UploadBusy("All bytes have arrived and are being checked.")
-    if upload.state != "open":
-        raise errors.UploadOver(upload.reason)
 
 
 def _text(message: dict[str, Any], name: str) -> str | None:

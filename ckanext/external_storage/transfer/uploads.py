@@ -55,6 +55,14 @@ class Upload:
     expires_at: datetime | None = None
 
 
+def require_open(upload: Upload) -> None:
+    """Raises BeingChecked, UploadOver."""
+    if upload.state == "received":
+        raise errors.BeingChecked
+    if upload.state != "open":
+        raise errors.UploadOver(upload.reason)
+
+
 def open_uploads(
     connection: sa.Connection,
     user_id: str,
