@@ -127,10 +127,8 @@ def check(connection: sa.Connection, jti: str, user_id: str) -> None:
 
     Raises InvalidToken (``not_recorded``, ``revoked``, ``inactive_user``), LedgerMissing, LedgerUnavailable.
     """
-    state = _user.c.state
-    query = _entries(state).where(token.c.jti == jti, token.c.user_id == user_id)
     with _database_errors_named():
-        row = connection.execute(query).first()
+        row = connection.execute(_STANDING, {"of_jti": jti, "of_user": user_id}).first()
     if row is None:
         raise InvalidToken("not_recorded", "this site's list of issued tokens does not have it")
     if row.state != "active":
@@ -222,10 +220,15 @@ _joined = token.outerjoin(_user, _user.c.id == token.c.user_id).outerjoin(
 )
 _cut_off = user_cutoff.c.not_before > token.c.issued
 _revoked_at = sa.func.coalesce(token.c.revoked_at, sa.case((_cut_off, user_cutoff.c.not_before)))
+_STANDING = (
+    sa.select(_user.c.state, _revoked_at.label("revoked_at"))
+    .select_from(_joined)
+    .where(token.c.jti == sa.bindparam("of_jti"), token.c.user_id == sa.bindparam("of_user"))
+)
 _live = sa.and_(token.c.expires > sa.func.clock_timestamp(), _revoked_at.is_(None), _user.c.state == "active")
 
 
-def _entries(*more: Any) -> Any:
+def _entries() -> Any:
     return sa.select(
         token.c.jti,
         token.c.user_id,
@@ -239,7 +242,6 @@ def _entries(*more: Any) -> Any:
             (token.c.revoked_at.is_not(None), token.c.revoked_by), (_cut_off, user_cutoff.c.set_by)
         ).label("revoked_by"),
         sa.func.coalesce(_live, sa.false()).label("live"),
-        *more,
     ).select_from(_joined)
 
 

@@ -22,6 +22,16 @@ _resource = sa.table(
 #: What a role of its own must be allowed to read (roles.py).
 TABLES = (_package, _group, _resource)
 
+_asked = sa.bindparam("asked", type_=sa.Text)
+_NAMED = (
+    sa.select(_package.c.id, _group.c.name.label("organization"))
+    .select_from(_package.outerjoin(_group, _group.c.id == _package.c.owner_org))
+    .where(sa.or_(_package.c.id == _asked, _package.c.name == _asked))
+    .where(_package.c.state != "deleted")
+    .order_by((_package.c.id == _asked).desc())
+    .limit(1)
+)
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -33,14 +43,7 @@ class Dataset:
 
 def find(connection: sa.Connection, name_or_id: str) -> Dataset | None:
     """The dataset with this id, else with this name; deleted ones do not count."""
-    row = connection.execute(
-        sa.select(_package.c.id, _group.c.name.label("organization"))
-        .select_from(_package.outerjoin(_group, _group.c.id == _package.c.owner_org))
-        .where(sa.or_(_package.c.id == name_or_id, _package.c.name == name_or_id))
-        .where(_package.c.state != "deleted")
-        .order_by((_package.c.id == name_or_id).desc())
-        .limit(1)
-    ).first()
+    row = connection.execute(_NAMED, {"asked": name_or_id}).first()
     return Dataset(row.id, row.organization) if row else None
 
 

@@ -27,6 +27,9 @@ LIFETIME = timedelta(minutes=15)
 
 Answers = dict[Pointer, dict[str, Any]]
 
+#: This transaction is committed without waiting for the disk; those that follow it wait for it, too.
+_WITHOUT_WAITING = sa.text("SET LOCAL synchronous_commit TO off")
+
 
 def batch_objects(settings: Settings, request: Request, organization: str, dataset: str) -> Response:
     caller = callers.caller(settings, request)
@@ -37,12 +40,8 @@ def batch_objects(settings: Settings, request: Request, organization: str, datas
         raise callers.no_writing(caller)
     store = settings.store()
     transfer = batch.choose_transfer(message, isinstance(store, AppendingStore))
-    offer = _Offer(settings, store, found, granted, transfer, settings.secret())
-    with settings.engine().begin() as connection:
-        if message.operation == "upload":
-            answers = offer.uploads(connection, message.pointers)
-        else:
-            answers = offer.downloads(connection, message.pointers)
+    offer = _Offer(settings, store, found, granted, transfer, settings.secret(), now() + LIFETIME)
+    answers = (offer.uploads if message.operation == "upload" else offer.downloads)(message.pointers)
     if isinstance(store, ServerStore):
         forwarding.forward(settings, store, granted.user_id, found.id, answers)
     objects = [answers[item] if isinstance(item, Pointer) else item for item in message.objects]
@@ -57,15 +56,11 @@ class _Offer:
     granted: Access
     transfer: str
     secret: bytes
+    until: datetime
 
-    def uploads(self, connection: sa.Connection, pointers: list[Pointer]) -> Answers:
+    def uploads(self, pointers: list[Pointer]) -> Answers:
         """What is in the dataset, or on its way to be, has no actions: nothing is to be sent."""
-        oids = {pointer.oid for pointer in pointers}
-        here = {oid: stored.size for oid, stored in links.linked(connection, self.dataset.id, oids).items()}
-        here = {**uploads.being_checked(connection, self.dataset.id, oids - here.keys()), **here}
-        wanted = {pointer.oid: pointer.size for pointer in pointers if pointer.oid not in here}
-        opened, refused = self._open(connection, wanted)
-        signed_until: dict[str, datetime] = {}
+        here, opened, refused = self._open({pointer.oid: pointer.size for pointer in pointers})
         answers: Answers = {}
         for pointer in pointers:
             upload = opened.get(pointer.oid)
@@ -79,18 +74,18 @@ class _Offer:
             elif upload.transfer == "multipart":
                 answers[pointer] = _error(pointer, errors.UploadElsewhere())
             else:
-                action = self._upload_action(pointer, upload, signed_until)
+                action = self._upload_action(pointer, upload)
                 # A file may take hours to arrive, and this is only to say that it has.
                 confirm = self._action("VERIFY", f"{self._href}/verify", pointer, uploads.LIFETIME)
                 answers[pointer] = batch.object_actions(pointer, {"upload": action, "verify": confirm})
-        uploads.signed(connection, signed_until)
         return answers
 
-    def downloads(self, connection: sa.Connection, pointers: list[Pointer]) -> Answers:
-        here = links.linked(connection, self.dataset.id, {pointer.oid for pointer in pointers})
-        readable = set(here) if self.granted.write else set(self.granted.read_oids)
-        if self.granted.read_current and not self.granted.write:
-            readable |= datasets.current_oids(connection, self.dataset)
+    def downloads(self, pointers: list[Pointer]) -> Answers:
+        with self.settings.engine().connect() as connection:
+            here = links.linked(connection, self.dataset.id, {pointer.oid for pointer in pointers})
+            readable = set(here) if self.granted.write else set(self.granted.read_oids)
+            if self.granted.read_current and not self.granted.write:
+                readable |= datasets.current_oids(connection, self.dataset)
         answers: Answers = {}
         for pointer in pointers:
             stored = here.get(pointer.oid)
@@ -103,32 +98,46 @@ class _Offer:
         return answers
 
     def _open(
-        self, connection: sa.Connection, wanted: Mapping[str, int]
-    ) -> tuple[dict[str, Upload], dict[str, errors.StorageError]]:
-        """An upload for each of *wanted* (oid → bytes), or why there is none: some of a batch may not fit."""
-        refused: dict[str, errors.StorageError] = {}
+        self, asked: Mapping[str, int]
+    ) -> tuple[dict[str, int], dict[str, Upload], dict[str, errors.StorageError]]:
+        """Of *asked* (oid → bytes): the sizes of what need not be sent, an upload for each other one, or why
+        there is none: some of a batch may not fit."""
         most = beginning.largest(self.store, self.settings.limits())
-        for oid, size in wanted.items():
-            if size > most:
-                refused[oid] = errors.FileTooLarge(size, int(most))
-        for _ in range(2):
-            asked = {oid: size for oid, size in wanted.items() if oid not in refused}
-            try:
-                return self._opened(connection, asked), refused
-            except errors.QuotaExceeded as error:
-                refused |= dict.fromkeys(_overflow(asked, error.limit - error.used) or asked, error)
-            except errors.TooManyUploads as error:
-                refused |= dict.fromkeys(asked, error)
-        return {}, {**dict.fromkeys(wanted, errors.UploadBusy("Others are filling the quota.")), **refused}
+        refused: dict[str, errors.StorageError] = {
+            oid: errors.FileTooLarge(size, int(most)) for oid, size in asked.items() if size > most
+        }
+        here: dict[str, int] = {}
+        wanted = dict(asked)
+        with self.settings.engine().connect() as connection:
+            for _ in range(2):
+                try:
+                    with connection.begin():
+                        here = uploads.known(connection, self.dataset.id, asked)
+                        known = here.keys() | refused.keys()
+                        wanted = {oid: size for oid, size in asked.items() if oid not in known}
+                        return here, self._opened(connection, wanted), refused
+                except errors.QuotaExceeded as error:
+                    refused |= dict.fromkeys(_overflow(wanted, error.limit - error.used) or wanted, error)
+                except errors.TooManyUploads as error:
+                    refused |= dict.fromkeys(wanted, error)
+        return (
+            here,
+            {},
+            {**dict.fromkeys(wanted, errors.UploadBusy("Others are filling the quota.")), **refused},
+        )
 
     def _opened(self, connection: sa.Connection, wanted: Mapping[str, int]) -> dict[str, Upload]:
+        if not wanted:
+            return {}
+        if not isinstance(self.store, SigningStore):
+            # Should the database stop in this second, a client may be sent for bytes that nobody expects any
+            # more: it is told so, and asks again. Where it brings them past us, they would stay for ever.
+            connection.execute(_WITHOUT_WAITING)
         user_id = self.granted.user_id or ""  # who may write has one
-        with connection.begin_nested():
-            opened = uploads.open_uploads(
-                connection, user_id, self.dataset.id, wanted, now(), self._transfer_of(), self.store
-            )
-            if wanted:
-                beginning.check_room(connection, user_id, self.settings.limits())
+        opened = uploads.open_uploads(
+            connection, user_id, self.dataset.id, wanted, now(), self._transfer_of(), self.store, self.until
+        )
+        beginning.check_room(connection, user_id, self.settings.limits())
         return opened
 
     def _transfer_of(self) -> Callable[[int], str]:
@@ -136,12 +145,9 @@ class _Offer:
         through_us = "tus" if self.transfer == "tus" else "stream"
         return lambda size: "put" if size <= put_limit else through_us
 
-    def _upload_action(
-        self, pointer: Pointer, upload: Upload, signed_until: dict[str, datetime]
-    ) -> dict[str, Any]:
+    def _upload_action(self, pointer: Pointer, upload: Upload) -> dict[str, Any]:
         if upload.transfer == "put" and isinstance(self.store, SigningStore):
-            signed = self.store.sign_put(upload.key, pointer.oid, pointer.size, LIFETIME)
-            signed_until[upload.id] = signed.expires_at
+            signed = self.store.sign_put(upload.key, pointer.oid, pointer.size, self.until - now())
             return batch.action(signed.href, dict(signed.header), signed.expires_at)
         if upload.transfer == "tus":
             return self._action("TUS", f"{self.settings.url}/uploads/{upload.id}/tus", pointer)

@@ -29,8 +29,17 @@ class StoredObject:
     verified: bool = True
 
 
-_SIZE = sa.func.coalesce(model.link.c.unverified_size, model.object.c.size).label("size")
+SIZE = sa.func.coalesce(model.link.c.unverified_size, model.object.c.size).label("size")
 _KEY = sa.func.coalesce(model.link.c.own_key, model.object.c.key).label("key")
+#: Those of the parameter *oids* that the dataset *of_package* has brought itself.
+LINKED = (
+    sa.select(model.object.c.oid, SIZE, _KEY, model.link.c.unverified_size.is_(None).label("verified"))
+    .join(model.link, model.link.c.oid == model.object.c.oid)
+    .where(
+        model.link.c.package_id == sa.bindparam("of_package"),
+        model.link.c.oid == sa.any_(sa.bindparam("oids", type_=ARRAY(sa.Text))),
+    )
+)
 
 
 def of_resources() -> sa.Select[Any]:
@@ -44,14 +53,7 @@ def of_resources() -> sa.Select[Any]:
 
 def linked(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> dict[str, StoredObject]:
     """Those of *oids* that the dataset has brought itself; what other datasets have is never told."""
-    rows = connection.execute(
-        sa.select(model.object.c.oid, _SIZE, _KEY, model.link.c.unverified_size.is_(None).label("verified"))
-        .join(model.link, model.link.c.oid == model.object.c.oid)
-        .where(
-            model.link.c.package_id == package_id,
-            model.link.c.oid == sa.any_(sa.literal(list(oids), ARRAY(sa.Text))),
-        )
-    )
+    rows = connection.execute(LINKED, {"of_package": package_id, "oids": list(oids)})
     return {row.oid: StoredObject(row.oid, row.size, row.key, row.verified) for row in rows}
 
 
@@ -68,7 +70,7 @@ def use(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> dict
             model.link.c.oid.in_(list(oids)),
             model.object.c.oid == model.link.c.oid,
         )
-        .returning(model.link.c.oid, _SIZE)
+        .returning(model.link.c.oid, SIZE)
     )
     return {row.oid: row.size for row in rows}
 

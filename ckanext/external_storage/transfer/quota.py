@@ -20,7 +20,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from ckanext.external_storage import errors, model
-from ckanext.external_storage.transfer import standing
 
 _package = sa.table("package", sa.column("id"), sa.column("owner_org"))
 
@@ -48,15 +47,17 @@ def set_default(limit: Callable[[], int | None]) -> None:
 
 
 def usage(connection: sa.Connection, owner_org: str) -> Usage:
-    return Usage(_used(connection, owner_org), _reserved(connection, owner_org), limit(connection, owner_org))
+    return _usage(connection, owner_org, limit(connection, owner_org))
 
 
 def limit(connection: sa.Connection, owner_org: str) -> int | None:
     """Bytes; None for no limit."""
     query = sa.select(model.quota.c.limit_bytes).where(model.quota.c.owner_org == owner_org)
     row = connection.execute(query).first()
-    if row:
-        return row.limit_bytes
+    return row.limit_bytes if row else _of_the_site()
+
+
+def _of_the_site() -> int | None:
     return _default() if _default else None
 
 
@@ -89,29 +90,35 @@ def usage_now(connection: sa.Connection, package_id: str | None, owner_org: str 
     there is no limit. *owner_org* counts where there is no dataset yet, or the caller has just asked for it.
     """
     if package_id is not None:
-        owner_org = standing.owner_org(connection, package_id)
-    if not owner_org or limit(connection, owner_org) is None:
+        row = connection.execute(_OF_DATASET, {"of_package": package_id}).first()
+        owner_org = row.owner_org if row else None
+        allowed = row.limit_bytes if row and row.of_its_own else _of_the_site()
+    else:
+        allowed = limit(connection, owner_org) if owner_org else None
+    if not owner_org or allowed is None:
         return None
     # Not a lock of the quota's row: where the default holds there is none.
     lock = sa.func.pg_advisory_xact_lock(
         sa.func.hashtext("external_storage_quota"), sa.func.hashtext(owner_org)
     )
     connection.execute(sa.select(lock))
-    return usage(connection, owner_org)
+    # In a statement of its own, so that it sees what the holder of the lock before has committed.
+    return _usage(connection, owner_org, allowed)
 
 
-def _used(connection: sa.Connection, owner_org: str) -> int:
+def _usage(connection: sa.Connection, owner_org: str, allowed: int | None) -> Usage:
+    row = connection.execute(_SUMS, {"of_org": owner_org}).one()
+    return Usage(int(row.used), int(row.reserved), allowed)
+
+
+def _used(owner_org: sa.ColumnElement[str]) -> sa.Select[tuple[int]]:
     o, link, p = model.object.c, model.link.c, _package.c
     # Not EXISTS (SELECT *): the role of a standalone server may read some columns only.
     its = sa.select(link.oid).where(link.oid == o.oid, link.package_id == p.id, p.owner_org == owner_org)
-    return int(
-        connection.execute(
-            sa.select(sa.func.coalesce(sa.func.sum(o.size), 0)).where(its.exists())
-        ).scalar_one()
-    )
+    return sa.select(sa.func.coalesce(sa.func.sum(o.size), 0)).where(its.exists())
 
 
-def _reserved(connection: sa.Connection, owner_org: str) -> int:
+def _reserved(owner_org: sa.ColumnElement[str]) -> sa.Select[tuple[int]]:
     u, p = model.upload.c, _package.c
     its_dataset = sa.select(p.id).where(p.owner_org == owner_org)
     its = sa.or_(u.package_id.in_(its_dataset), sa.and_(u.package_id.is_(None), u.owner_org == owner_org))
@@ -121,5 +128,19 @@ def _reserved(connection: sa.Connection, owner_org: str) -> int:
         u.state == "received",
         sa.and_(u.state == "verified", u.package_id.is_(None), lives),
     )
-    total = sa.func.coalesce(sa.func.sum(u.declared_size), 0)
-    return int(connection.execute(sa.select(total).where(its, under_way)).scalar_one())
+    return sa.select(sa.func.coalesce(sa.func.sum(u.declared_size), 0)).where(its, under_way)
+
+
+_ORG = sa.bindparam("of_org", type_=sa.Text)
+_SUMS = sa.select(
+    _used(_ORG).scalar_subquery().label("used"), _reserved(_ORG).scalar_subquery().label("reserved")
+)
+_OF_DATASET = (
+    sa.select(
+        _package.c.owner_org,
+        model.quota.c.limit_bytes,
+        model.quota.c.owner_org.is_not(None).label("of_its_own"),
+    )
+    .select_from(_package.outerjoin(model.quota, model.quota.c.owner_org == _package.c.owner_org))
+    .where(_package.c.id == sa.bindparam("of_package"))
+)

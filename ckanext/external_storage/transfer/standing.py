@@ -5,7 +5,9 @@ Read-only SQL on the tables of CKAN and of authz_service.
 
 from __future__ import annotations
 
+import weakref
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -24,25 +26,51 @@ def lost(
     """
     if not user_id:
         return None
-    state = connection.execute(sa.select(_user.c.state).where(_user.c.id == user_id)).scalar()
-    if state not in (None, "active"):
+    query = _NOW if _has_cutoffs(connection) else _NOW_WITHOUT_CUTOFFS
+    row = connection.execute(query, {"of_user": user_id, "of_package": package_id}).one()
+    if row.account not in (None, "active"):
         return "The account that began this upload is not active any more."
-    # Not a function of `ledger`: this one must not fail where no token was ever issued.
-    if connection.execute(sa.select(sa.func.to_regclass(_cutoff.name))).scalar():
-        cutoff = sa.select(_cutoff.c.not_before).where(_cutoff.c.user_id == user_id)
-        not_before = connection.execute(cutoff).scalar()
-        if not_before and not_before > begun:
-            return "The tokens of the account that began this upload were revoked."
+    if row.not_before and row.not_before > begun:
+        return "The tokens of the account that began this upload were revoked."
     if package_id is None:
         return None
-    package = connection.execute(
-        sa.select(_package.c.state, _package.c.owner_org).where(_package.c.id == package_id)
-    ).first()
-    if package is None or package.state == "deleted":
+    if row.dataset in (None, "deleted"):
         return "The dataset was deleted while the file was on its way."
-    if owner_org is not None and package.owner_org != owner_org:
+    if owner_org is not None and row.owner_org != owner_org:
         return "The dataset moved to another organisation while the file was on its way."
     return None
+
+
+def _asked(not_before: Any) -> sa.Select[Any]:
+    def one(column: sa.ColumnClause[Any], key: sa.ColumnClause[Any], name: str) -> Any:
+        return sa.select(column).where(key == sa.bindparam(name)).scalar_subquery()
+
+    return sa.select(
+        one(_user.c.state, _user.c.id, "of_user").label("account"),
+        one(_package.c.state, _package.c.id, "of_package").label("dataset"),
+        one(_package.c.owner_org, _package.c.id, "of_package").label("owner_org"),
+        not_before.label("not_before"),
+    )
+
+
+_NOW_WITHOUT_CUTOFFS = _asked(sa.null())
+_NOW = _asked(
+    sa.select(_cutoff.c.not_before).where(_cutoff.c.user_id == sa.bindparam("of_user")).scalar_subquery()
+)
+_with_cutoffs: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
+
+
+def _has_cutoffs(connection: sa.Connection) -> bool:
+    """Has authz_service its tables? Once they are there, they stay, and this is not asked again.
+
+    Not a function of `ledger`: uploads must not fail where no token was ever issued.
+    """
+    if connection.engine in _with_cutoffs:
+        return True
+    there = bool(connection.execute(sa.select(sa.func.to_regclass(_cutoff.name))).scalar())
+    if there:
+        _with_cutoffs.add(connection.engine)
+    return there
 
 
 def owner_org(connection: sa.Connection, package_id: str) -> str | None:

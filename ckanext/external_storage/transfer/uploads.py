@@ -13,17 +13,26 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, UUID, insert
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from ckanext.external_storage import errors, model
 from ckanext.external_storage.storage.base import ObjectStore, key_maker
-from ckanext.external_storage.transfer import quota, standing
+from ckanext.external_storage.transfer import links, quota, standing
 from ckanext.external_storage.transfer.dead_keys import bury
 
 #: An upload without bytes ends after a day.
 LIFETIME = timedelta(hours=24)
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+_KNOWN = sa.union_all(
+    links.LINKED.with_only_columns(model.object.c.oid, links.SIZE, sa.true().label("linked")),
+    sa.select(model.upload.c.declared_oid, model.upload.c.declared_size, sa.false()).where(
+        model.upload.c.package_id == sa.bindparam("of_package"),
+        model.upload.c.declared_oid == sa.any_(sa.bindparam("oids", type_=ARRAY(sa.Text))),
+        model.upload.c.state == "received",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,27 @@ def require_open(upload: Upload) -> None:
         raise errors.UploadOver(upload.reason)
 
 
+# One statement for any number of rows, and one text, which is compiled once: an INSERT with ON CONFLICT that is
+# put together anew costs SQLAlchemy more than the database needs for some rows.
+_OPEN = sa.text(
+    f"""
+    INSERT INTO external_storage_upload AS old
+        (id, declared_oid, declared_size, key, transfer, package_id, owner_org, user_id, state, expires_at,
+         signed_until)
+    SELECT id, oid, size, key, transfer, :package_id, (SELECT owner_org FROM package WHERE id = :package_id),
+           :user_id, 'open', :expires_at,
+           CASE WHEN transfer = 'put' THEN CAST(:signed_until AS timestamp with time zone) END
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:oids AS text[]), CAST(:sizes AS bigint[]), CAST(:keys AS text[]),
+                CAST(:transfers AS text[])) AS new (id, oid, size, key, transfer)
+    ON CONFLICT (user_id, package_id, declared_oid, declared_size) WHERE state = 'open'
+    DO UPDATE SET transfer = excluded.transfer, expires_at = excluded.expires_at,
+                  signed_until = greatest(old.signed_until, excluded.signed_until)
+        WHERE old.store_ref IS NULL
+    RETURNING {", ".join(model.upload.c.keys())}
+    """  # noqa: S608 (the names of our own columns)
+).columns(*model.upload.c)
+
+
 def open_uploads(
     connection: sa.Connection,
     user_id: str,
@@ -71,12 +101,14 @@ def open_uploads(
     now: datetime,
     transfer: Callable[[int], str] = lambda size: "stream",
     store: ObjectStore | None = None,
+    signed_until: datetime | None = None,
 ) -> dict[str, Upload]:
     """An open upload for each oid → size (bytes) in *wanted*: the one of an earlier call, or a new one.
 
-    ``transfer``: how an object of this size (bytes) shall come. One that arrives in parts at the store stays
-    so: whoever began it must finish it or end it. ``store``: where the bytes go, if a `ServerStore`, which
-    has keys of its own kind.
+    Asked for again, an upload lives on, whatever its time was. ``transfer``: how an object of this size
+    (bytes) shall come. One that arrives in parts at the store stays so: whoever began it must finish it or
+    end it. ``store``: where the bytes go, if a `ServerStore`, which has keys of its own kind.
+    ``signed_until``: until when requests that are about to be signed for a ``put`` can write.
 
     Raises QuotaExceeded; the caller's transaction must not be committed then.
     """
@@ -87,45 +119,20 @@ def open_uploads(
         (upload_id := str(uuid.uuid4()), oid, size, key(package_id, oid, size, upload_id), transfer(size))
         for oid, size in sorted(wanted.items())  # in one order, so that no two calls wait for each other
     ]
-    owner_org = standing.owner_org(connection, package_id)
-    table = model.upload
     end_lost(connection, user_id, package_id, now)
-    # Many rows in one statement, which is the same for any number of them.
-    kinds = {"id": UUID(as_uuid=False), "declared_oid": sa.Text, "declared_size": sa.BigInteger}
-    kinds |= {"key": sa.Text, "transfer": sa.Text}
-    values = zip(*new, strict=True)
-    own = [
-        sa.func.unnest(sa.literal(list(column), ARRAY(kind)))
-        for column, kind in zip(values, kinds.values(), strict=True)
-    ]
-    same = {"package_id": package_id, "owner_org": owner_org, "user_id": user_id, "state": "open"}
-    opening = insert(table).from_select(
-        [*kinds, *same, "expires_at"],
-        sa.select(
-            *own,
-            *(sa.literal(value, sa.Text) for value in same.values()),
-            sa.literal(now + LIFETIME, sa.DateTime(timezone=True)),
-        ),
-    )
-    connection.execute(
-        opening.on_conflict_do_update(
-            index_elements=["user_id", "package_id", "declared_oid", "declared_size"],
-            index_where=sa.text("state = 'open'"),
-            # Asked for again, it lives on, whatever its time was.
-            set_={"transfer": opening.excluded.transfer, "expires_at": opening.excluded.expires_at},
-            where=table.c.store_ref.is_(None),
-        )
-    )
-    quota.check(connection, None, owner_org, sum(wanted.values()))
-    rows = connection.execute(
-        sa.select(table).where(
-            table.c.user_id == user_id,
-            table.c.package_id == package_id,
-            table.c.state == "open",
-            table.c.declared_oid == sa.any_(sa.literal(list(wanted), ARRAY(sa.Text))),
-        )
-    )
-    return {row.declared_oid: from_row(row) for row in rows if wanted[row.declared_oid] == row.declared_size}
+    columns = map(list, zip(*new, strict=True))
+    values = dict(zip(("ids", "oids", "sizes", "keys", "transfers"), columns, strict=True))
+    same = {"package_id": package_id, "user_id": user_id, "signed_until": signed_until}
+    rows = connection.execute(_OPEN, {**values, **same, "expires_at": now + LIFETIME}).all()
+    quota.check(connection, package_id, None, sum(wanted.values()))
+    found = {row.declared_oid: from_row(row) for row in rows}
+    if in_parts := wanted.keys() - found.keys():
+        c = model.upload.c
+        mine = (c.user_id == user_id, c.package_id == package_id, c.state == "open")
+        query = sa.select(model.upload).where(*mine, c.declared_oid.in_(in_parts))
+        uploads = map(from_row, connection.execute(query))
+        found |= {upload.oid: upload for upload in uploads if wanted[upload.oid] == upload.size}
+    return found
 
 
 def find_upload(
@@ -184,17 +191,15 @@ def unfinished(connection: sa.Connection, user_id: str, limit: int) -> list[Uplo
     return [from_row(row) for row in rows]
 
 
-def being_checked(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> dict[str, int]:
-    """Those of *oids* whose bytes have arrived for the dataset and are still being hashed: oid → size."""
-    table = model.upload
-    rows = connection.execute(
-        sa.select(table.c.declared_oid, table.c.declared_size).where(
-            table.c.package_id == package_id,
-            table.c.declared_oid.in_(list(oids)),
-            table.c.state == "received",
-        )
-    )
-    return {row.declared_oid: row.declared_size for row in rows}
+def known(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> dict[str, int]:
+    """Those of *oids* that need not be sent: the dataset has them, or their bytes have arrived for it and are
+    being hashed. oid → size in bytes; what the dataset has comes before what is being hashed."""
+    rows = connection.execute(_KNOWN, {"of_package": package_id, "oids": list(oids)})
+    found: dict[str, int] = {}
+    for row in rows:
+        if row.linked or row.oid not in found:
+            found[row.oid] = row.size
+    return found
 
 
 def signed(connection: sa.Connection, until: Mapping[str, datetime]) -> None:
