@@ -12,7 +12,6 @@ from ckan import model, plugins
 from ckanext.authz_service.permissions import allowed
 from ckanext.external_storage import config, errors, resources
 from ckanext.external_storage.interfaces import IObjectHolders
-from ckanext.external_storage.storage.base import ServerStore
 from ckanext.external_storage.transfer import attaching, beginning, uploads
 
 #: Unfinished uploads that the form reminds of; there is a page of all of them.
@@ -31,10 +30,9 @@ def settings(data: Mapping[str, Any]) -> dict[str, Any] | None:
     organization = model.Group.get(package.owner_org) if package.owner_org else None
     limits, connection = config.upload_limits(), model.Session.connection()
     most: float = math.inf if limits.max_size is None else limits.max_size
-    at_server = False
     try:
         store = config.store()
-        most, at_server = beginning.largest(store, limits), isinstance(store, ServerStore)
+        most = beginning.largest(store, limits)
     except errors.StorageError:
         pass  # an upload will say what is wrong
     present = _present(data, package.id)

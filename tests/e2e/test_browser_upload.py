@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Request, expect
 
 from tests.e2e.conftest import LiveSite, Person, log_in
 
@@ -80,9 +80,12 @@ def test_a_new_dataset_whose_form_comes_back(visitor: Page, person, organization
         "form => form.insertAdjacentHTML('beforeend', '<input name=cache_last_updated value=soon>')"
     )
     sent: list[str] = []
-    visitor.on(
-        "request", lambda request: sent.append(request.post_data or "") if request.method == "POST" else 0
-    )
+
+    def note(request: Request) -> None:
+        if request.method == "POST":
+            sent.append(request.post_data or "")
+
+    visitor.on("request", note)
     visitor.locator("button[name=save][value=go-metadata]").click()
     expect(visitor.locator(".error-explanation")).to_be_visible()
     expect(row).to_contain_text("Uploaded and checked.")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from ckan.tests import factories, helpers
+from sqlalchemy import event
 from werkzeug.serving import make_server
 
 from ckanext.external_storage import config, errors, jobs, model
@@ -243,7 +244,7 @@ def test_two_tabs_that_begin_the_same_file_at_the_same_moment(client, data):
             if todo and statement.startswith(word) and "external_storage_upload" in statement:
                 todo.pop()()
 
-        sa.event.listen(connection, "after_cursor_execute", listen)
+        event.listen(connection, "after_cursor_execute", listen)
         yield
         assert not todo
 

@@ -72,8 +72,8 @@ def require_open(upload: Upload) -> None:
         raise errors.UploadOver(upload.reason)
 
 
-# One statement for any number of rows, and one text, which is compiled once: an INSERT with ON CONFLICT that is
-# put together anew costs SQLAlchemy more than the database needs for some rows.
+# One statement for any number of rows, and one text, which is compiled once: an INSERT with ON CONFLICT that
+# is put together anew costs SQLAlchemy more than the database needs for some rows.
 _OPEN = sa.text(
     f"""
     INSERT INTO external_storage_upload AS old
@@ -131,7 +131,7 @@ def open_uploads(
         mine = (c.user_id == user_id, c.package_id == package_id, c.state == "open")
         query = sa.select(model.upload).where(*mine, c.declared_oid.in_(in_parts))
         uploads = map(from_row, connection.execute(query))
-        found |= {upload.oid: upload for upload in uploads if wanted[upload.oid] == upload.size}
+        found |= {oid: upload for upload in uploads if (oid := upload.oid) and wanted[oid] == upload.size}
     return found
 
 
