@@ -137,7 +137,9 @@ _SUMS = sa.select(
 )
 _OF_DATASET = (
     sa.select(
-        _package.c.owner_org, model.quota.c.limit_bytes, model.quota.c.owner_org.is_not(None).label("of_its_own")
+        _package.c.owner_org,
+        model.quota.c.limit_bytes,
+        model.quota.c.owner_org.is_not(None).label("of_its_own"),
     )
     .select_from(_package.outerjoin(model.quota, model.quota.c.owner_org == _package.c.owner_org))
     .where(_package.c.id == sa.bindparam("of_package"))
