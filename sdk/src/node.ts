@@ -5,7 +5,7 @@ import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { NodeHasher } from "./hashing_node.js";
 import { nodeHttp } from "./http_node.js";
-import type { Surroundings } from "./surroundings.js";
+import { notesInMemory, type Surroundings } from "./surroundings.js";
 import { Tokens } from "./tokens.js";
 import type { Source, TokenSource, Uploader } from "./types.js";
 import { FileUploader, scope, type Target } from "./uploader.js";
@@ -40,4 +40,5 @@ export const nodeSurroundings: Surroundings = {
   http: nodeHttp,
   online: () => true,
   onOnline: () => () => undefined,
+  notes: notesInMemory(),
 };
