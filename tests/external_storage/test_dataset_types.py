@@ -8,6 +8,7 @@ import uuid
 import pytest
 from ckan.tests import factories
 
+from tests.external_storage.test_upload_field import handed_over
 from tests.external_storage.test_upload_ids import extras, upload
 from tests.portal import Portal, oid_of
 
@@ -40,13 +41,17 @@ def test_the_preset_for_files_and_new_datasets(portal: Portal):
 
     # The form forgets a field that must be there, and comes again with the file that it brought.
     address = f"/measurement/{dataset['id']}/resource/new"
-    assert 'id="field-upload-limit"' in portal.get(address, editor).text
+    page = portal.get(address, editor)
+    assert 'id="field-upload-limit"' in page.text
+    assert handed_over(page)["dataset"] == dataset["id"]
     form = {"save": "go-dataset-complete", "id": "", "url_type": "upload", "url": "", "instrument": ""}
     headers = {"Authorization": editor["token"]}
     file = (io.BytesIO(data + b"2"), "second.csv")
     page = portal.client.post(address, data={**form, "upload": file}, headers=headers)
     (line,) = [line for line in page.text.splitlines() if 'name="upload_id"' in line]
     kept = line.split('name="upload_id" value="')[1].split('"')[0]
+    arrived = {"id": kept, "name": "second.csv", "size": len(data) + 1, "oid": oid_of(data + b"2")}
+    assert handed_over(page)["arrived"] == arrived
     again = {**form, "instrument": "scale", "upload_id": kept}
     portal.client.post(address, data=again, headers=headers, follow_redirects=False, status=302)
     saved = portal.action("package_show", editor, id=dataset["id"])["resources"]

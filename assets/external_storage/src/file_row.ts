@@ -33,6 +33,8 @@ const ACTIONS: Record<RowState, readonly Action[]> = {
   asking: ["retry", "replace", "cancel"],
   refused: ["replace", "cancel"],
 };
+/** Takes the place, under the finger and the keyboard, of one that has just been pressed. */
+const TWINS: Record<string, Action> = { pause: "resume", resume: "pause", retry: "pause" };
 const ICONS: Partial<Record<RowState, string>> = {
   done: "fa-check-circle",
   failed: "fa-exclamation-triangle",
@@ -52,12 +54,13 @@ export class FileRow {
   private readonly buttons = new Map<Action, HTMLButtonElement>();
   private shown: RowState = "waiting";
 
-  /** `size` in bytes, null if it is not known. */
+  /** `size` in bytes, null if it is not known. `replaces`: the resource has another file until it is saved. */
   constructor(
     private readonly words: Words,
     name: string,
     private readonly size: number | null,
     private readonly act: (action: Action) => void,
+    replaces = false,
   ) {
     const id = `external-storage-file-${++rows}`;
     this.icon = make("i", "fa");
@@ -66,7 +69,11 @@ export class FileRow {
     title.id = id;
     title.dir = "auto";
     const heading = make("span", "external-storage-title", title);
-    if (size !== null) heading.append(" ", make("span", "external-storage-size", words.size(size)));
+    if (size !== null) {
+      const sized = make("span", "external-storage-size", words.size(size));
+      sized.dir = "auto";
+      heading.append(" ", sized);
+    }
     const head = make("p", "external-storage-head", this.icon, heading);
     this.fill = make("div", "progress-bar");
     this.bar = make("div", "progress external-storage-bar", this.fill);
@@ -78,7 +85,7 @@ export class FileRow {
     this.problem = make("p", "external-storage-problem");
     this.hints = make("div", "external-storage-hints");
     const buttons = make("div", "external-storage-buttons");
-    for (const [action, text] of this.labels()) {
+    for (const [action, text] of this.labels(replaces)) {
       const button = make("button", "btn btn-sm", text) as HTMLButtonElement;
       button.classList.add(action === "retry" ? "btn-primary" : "btn-secondary");
       button.type = "button";
@@ -118,12 +125,18 @@ export class FileRow {
     const retry = this.buttons.get("retry");
     if (retry) retry.textContent = state === "asking" ? this.words.say._("Use it all the same") : this.words.say._("Try again");
     // A button that went away must not take the keyboard's place on the page with it.
-    if (had instanceof HTMLElement && had.hidden) this.focus();
+    if (had instanceof HTMLElement && had.hidden) (this.twin(had) ?? this.element).focus();
   }
 
-  /** Where the keyboard goes when something else on the page has gone. */
+  /** Where the keyboard goes when something else on the page has gone. Not to a button: a key would press it. */
   focus(): void {
-    (this.element.querySelector<HTMLElement>("button:not([hidden])") ?? this.element).focus();
+    this.element.focus();
+  }
+
+  private twin(button: HTMLElement): HTMLElement | undefined {
+    const twin = TWINS[button.dataset["action"] ?? ""];
+    const found = twin && this.buttons.get(twin);
+    return found && !found.hidden ? found : undefined;
   }
 
   private showBar(view: RowView): void {
@@ -189,7 +202,7 @@ export class FileRow {
     }
   }
 
-  private labels(): [Action, string][] {
+  private labels(replaces: boolean): [Action, string][] {
     const { say } = this.words;
     return [
       ["pause", say._("Pause")],
@@ -197,7 +210,7 @@ export class FileRow {
       ["retry", say._("Try again")],
       ["replace", say._("Choose another file")],
       ["cancel", say._("Cancel")],
-      ["remove", say._("Remove")],
+      ["remove", replaces ? say._("Keep the present file") : say._("Remove")],
     ];
   }
 }

@@ -3,7 +3,7 @@
 import { UploadError, type Progress, type Source, type Upload, type Uploaded, type Uploader } from "../../../sdk/src/types.js";
 import { DropArea, type Choice } from "./drop_area.js";
 import { FileRow, make, type Action, type RowView } from "./file_row.js";
-import { ResourceForm, type Readiness } from "./form.js";
+import { ResourceForm, type Kind, type Readiness } from "./form.js";
 import { limits, refusedType, type Settings } from "./settings.js";
 import { makeUploader } from "./uploader.js";
 import { Words, hundredths, type Translator } from "./words.js";
@@ -37,6 +37,8 @@ export class UploadField {
   private readonly drops: DropArea;
   private readonly present: FileRow | null;
   private chosen: Chosen | null = null;
+  /** What there was before a file was chosen. */
+  private before: Kind = "none";
 
   constructor(
     box: HTMLElement,
@@ -67,6 +69,8 @@ export class UploadField {
     if (settings.arrived) this.showArrived(settings.arrived);
     else if (this.present) this.showPresent();
     else if (this.form.kind === "upload") this.form.kind = "none";
+    // Somebody may have been faster than this script.
+    if (input.files?.length) input.dispatchEvent(new Event("change"));
   }
 
   /** Takes what was chosen or dropped. */
@@ -78,6 +82,7 @@ export class UploadField {
       }
       return;
     }
+    if (!this.chosen) this.before = this.form.kind;
     this.end();
     const source: Source = {
       name: file.name,
@@ -155,9 +160,14 @@ export class UploadField {
     const { say } = this.words;
     const done = chosen.uploaded !== null;
     this.end();
-    if (this.present && !done) this.showPresent();
-    else this.form.clear();
-    if (this.present && !done) this.present.focus();
+    if (this.present) {
+      this.showPresent();
+      this.present.focus();
+    } else if (this.before === "link") {
+      this.form.kind = "link";
+    } else {
+      this.form.clear();
+    }
     this.announce(done ? say._("The file is removed.") : say._("The upload is cancelled."));
   }
 
@@ -248,7 +258,7 @@ export class UploadField {
   }
 
   private showRow(name: string, size: number, act: (action: Action) => void): FileRow {
-    const row = new FileRow(this.words, name, size, act);
+    const row = new FileRow(this.words, name, size, act, this.present !== null);
     this.place.replaceChildren(this.label, row.element);
     return row;
   }

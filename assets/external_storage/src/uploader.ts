@@ -13,6 +13,7 @@ export function makeUploader(settings: Settings): Uploader {
       ...(settings.organization === null ? {} : { organization: settings.organization }),
     },
     namespace: settings.namespace,
+    hashFirstMax: settings.hash_first_max,
     workerUrl: settings.worker,
   });
 }
