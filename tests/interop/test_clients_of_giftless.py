@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ckan.plugins import toolkit as tk
 from werkzeug.serving import make_server
 
 from ckanext.authz_service import giftless, keys
+from ckanext.external_storage import jobs
 from tests import npm_package
 from tests.giftless_server import Giftless, running
 from tests.interop import documents
@@ -92,6 +94,9 @@ def worker(portal: Portal, url: str) -> Iterator[None]:
     model.meta.engine.dispose()  # it must not share a connection with this process
     process = multiprocessing.get_context("fork").Process(target=lambda: Worker().work())
     process.start()
+    while not jobs.worker_alive():
+        assert process.is_alive()
+        time.sleep(0.1)
     yield
     process.terminate()
     process.join(30)
