@@ -60,3 +60,38 @@ def test_typescript_takes_it(where: str, tmp_path: Path):
     }
     (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "files": ["program.ts"]}))
     node.run(node.TSC, "--project", str(tmp_path))
+
+
+READING = """
+import { sourceOf } from "ckanext-publish-client";
+import { appendFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
+
+const path = JSON.parse(await text(process.stdin));
+const { size, name, blob } = await sourceOf(path);
+const around = blob.slice(2 ** 32 - 3, 2 ** 32 + 3);
+const answer = { size, name, around: await around.text(), end: await blob.slice(-4).text() };
+answer.streamed = [await text(around.stream()), around.slice(1, -1).size, blob.slice(size, size + 9).size];
+await appendFile(path, "more");
+answer.changed = await around.text().catch((error) => error.code);
+console.log(JSON.stringify(answer));
+"""
+
+
+def test_files_in_node_may_be_larger_than_node_s_own_blobs(tmp_path: Path):
+    """`fs.openAsBlob` takes sizes modulo 4 GiB."""
+    large = tmp_path / "large.bin"
+    with large.open("wb") as file:
+        file.seek((1 << 32) - 3)
+        file.write(b"abcdef")
+        file.seek(5 << 30)
+        file.write(b"end.")
+    (tmp_path / "program").mkdir()
+    assert npm_package.run(READING, tmp_path / "program", str(large)) == {
+        "size": (5 << 30) + 4,
+        "name": "large.bin",
+        "around": "abcdef",
+        "end": "end.",
+        "streamed": ["abcdef", 4, 0],
+        "changed": "changed",
+    }
