@@ -66,7 +66,11 @@ export class FileRow {
     title.id = id;
     title.dir = "auto";
     const heading = make("span", "external-storage-title", title);
-    if (size !== null) heading.append(" ", make("span", "external-storage-size", words.size(size)));
+    if (size !== null) {
+      const told = make("span", "external-storage-size", words.size(size));
+      told.dir = "auto"; // "17 MiB" is not to become "MiB 17"
+      heading.append(" ", told);
+    }
     const head = make("p", "external-storage-head", this.icon, heading);
     this.fill = make("div", "progress-bar");
     this.bar = make("div", "progress external-storage-bar", this.fill);
