@@ -8,7 +8,13 @@ from ckanext.authz_service.errors import InvalidToken
 
 def lfs_token(token: str) -> tokens.VerifiedToken:
     """What a token proves to the site's LFS server. Raises InvalidToken, UnusableKey, LedgerError."""
-    return _still_counts(_proved(token, config.lfs_audience()))
+    return _still_counts(signed_lfs_token(token))
+
+
+def signed_lfs_token(token: str) -> tokens.VerifiedToken:
+    """The same, but for what the ledger says, which the caller asks (`ledger.check`): the database is not
+    asked. Raises InvalidToken, UnusableKey."""
+    return _proved(token, config.lfs_audience())
 
 
 def any_token(token: str) -> tokens.VerifiedToken:

@@ -101,7 +101,7 @@ def _lfs_application(app: Flask) -> LfsApplication:
             store=config.store,
             believe_server=lambda: not config.verify_external(),
             secret=config.capability_secret,
-            verify_token=verifying.lfs_token,
+            read_token=verifying.signed_lfs_token,
             cors_origins=config.cors_origins(),
             metrics_token_file=config.metrics_token_file(),
             limits=config.upload_limits,

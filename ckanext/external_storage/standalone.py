@@ -39,7 +39,7 @@ def make_app(path: Path) -> WSGIApplication:
         store=config.store,
         believe_server=lambda: not config.verify_external(),
         secret=config.capability_secret,
-        verify_token=verifying.lfs_token,
+        read_token=verifying.signed_lfs_token,
         forwarded=True,
         cors_origins=config.cors_origins(),
         metrics_token_file=config.metrics_token_file(),

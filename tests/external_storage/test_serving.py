@@ -36,7 +36,7 @@ def client(tmp_path: Path, **fields: Any) -> Client:
         "engine": lambda: sa.create_engine("postgresql://nobody@127.0.0.1:1/nothing"),
         "store": lambda: LocalStore(tmp_path),
         "secret": lambda: b"s" * 32,
-        "verify_token": no_tokens,
+        "read_token": no_tokens,
         "check_later": no_uploads,
         "checker_alive": no_uploads,
         **fields,
@@ -89,7 +89,7 @@ class TestOrigins:
         def fail(text: str) -> Any:
             raise RuntimeError("the secret of this test")
 
-        application = client(tmp_path, cors_origins=frozenset({PAGE}), verify_token=fail)
+        application = client(tmp_path, cors_origins=frozenset({PAGE}), read_token=fail)
         answer = application.post(BATCH, headers={"Origin": PAGE, "Authorization": "Bearer x"})
         assert answer.status_code == 500
         assert answer.headers["Access-Control-Allow-Origin"] == PAGE

@@ -117,9 +117,12 @@ def _parse_object(item: Any) -> Pointer | dict[str, Any]:
 
 def action(href: str, header: dict[str, str], expires: datetime) -> dict[str, Any]:
     """A request that the client may send until then."""
+    return {"href": href, "header": header, **ends(expires)}
+
+
+def ends(expires: datetime) -> dict[str, Any]:
+    """How an action says until when it can be used."""
     return {
-        "href": href,
-        "header": header,
         "expires_in": max(0, int(expires.timestamp() - time.time())),
         "expires_at": expires.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }

@@ -9,7 +9,8 @@ from __future__ import annotations
 import binascii
 import time
 from base64 import b64decode
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import jwt
@@ -41,8 +42,8 @@ _LOG_IN = (
 
 @dataclass(frozen=True)
 class Caller:
-    """``token``: what says by itself what it opens; without one, CKAN is asked about ``account``, or about
-    anonymous callers if that is None, too."""
+    """``token``: what says by itself what it opens, unless it was revoked, which `opened` asks; without one,
+    CKAN is asked about ``account``, or about anonymous callers if that is None, too."""
 
     token: VerifiedToken | None = None
     account: Account | None = None
@@ -57,7 +58,7 @@ def caller(settings: Settings, request: Request) -> Caller:
     header = request.headers.get("Authorization")
     scheme, _, credentials = (header or "").partition(" ")
     if scheme.lower() == "bearer":
-        return Caller(token=_verified(settings, credentials.strip()))
+        return Caller(token=_read(settings, credentials.strip()))
     if scheme.lower() == "basic":
         return _of_password(settings, request.remote_addr, _password(credentials))
     if header is None and settings.site and settings.site.anonymous_download():
@@ -66,16 +67,17 @@ def caller(settings: Settings, request: Request) -> Caller:
 
 
 def bearer_token(settings: Settings, request: Request) -> VerifiedToken:
-    """For requests that only a token of authz_authorize opens. Raises NotAuthenticated, TokensUnusable."""
+    """For requests that only a token of authz_authorize opens: one that is signed right. Before it opens
+    anything, `check_not_revoked`. Raises NotAuthenticated, TokensUnusable."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise errors.NotAuthenticated(_SEND_A_TOKEN)
-    return _verified(settings, token.strip())
+    return _read(settings, token.strip())
 
 
-def _verified(settings: Settings, token: str) -> VerifiedToken:
+def _read(settings: Settings, token: str) -> VerifiedToken:
     try:
-        return settings.verify_token(token)
+        return settings.read_token(token)
     except InvalidToken as error:
         raise errors.NotAuthenticated(str(error)) from None
     except AuthzError as error:
@@ -97,7 +99,7 @@ def _of_password(settings: Settings, address: str | None, password: str) -> Call
         raise errors.TooManyFailures(seconds)
     try:
         if _is_ours(password):
-            return Caller(token=_verified(settings, password))
+            return Caller(token=_read(settings, password))
         if site is None:
             raise errors.NotAuthenticated(
                 "This server knows no API tokens. As the password, use a token of authz_authorize."
@@ -130,29 +132,39 @@ def find_dataset(
     return found
 
 
+@contextmanager
 def opened(
     settings: Settings, who: Caller, organization: str, dataset: str, oids: Collection[str]
-) -> tuple[datasets.Dataset, Access]:
-    """A dataset, and what the caller may do with it and with *oids*.
+) -> Iterator[tuple[sa.Connection, datasets.Dataset, Access]]:
+    """A dataset, what the caller may do with it and with *oids*, and a connection without a transaction.
 
     A dataset that is not there and one that is not theirs to see answer alike: NotAuthenticated for a caller
-    without credentials, who may have some, DatasetNotFound for others.
+    without credentials, who may have some, DatasetNotFound for others. Raises NotAuthenticated for a token
+    that was revoked, too.
     """
-    try:
-        with settings.engine().connect() as connection:
-            found = find_dataset(settings, connection, organization, dataset)
-        # The connection is back: CKAN takes one of its own.
-        granted = _granted(settings, who, found.id, oids)
-        if not granted:
-            raise errors.DatasetNotFound
-    except errors.DatasetNotFound:
-        if who.without_credentials:
-            raise errors.NotAuthenticated(f"No such dataset is public. {_LOG_IN}") from None
-        raise
-    if who.without_credentials and oids and not granted.read_oids:
-        # git-lfs sends no login before it is asked for one, also where it has one that would open them.
-        raise errors.NotAuthenticated(f"None of these files is public. {_LOG_IN}")
-    return found, granted
+    with ExitStack() as held:
+        try:
+            connection = held.enter_context(settings.engine().connect())
+            with connection.begin():
+                if who.token is not None:
+                    check_not_revoked(connection, who.token.jti, who.token.user_id)
+                found = find_dataset(settings, connection, organization, dataset)
+            if who.token is not None:
+                granted = access.by_token(who.token, found.id)
+            else:
+                held.close()  # CKAN takes a connection of its own, and nobody shall need two at once
+                granted = _judged(settings, who.account, found.id, oids)
+                connection = held.enter_context(settings.engine().connect())
+            if not granted:
+                raise errors.DatasetNotFound
+        except errors.DatasetNotFound:
+            if who.without_credentials:
+                raise errors.NotAuthenticated(f"No such dataset is public. {_LOG_IN}") from None
+            raise
+        if who.without_credentials and oids and not granted.read_oids:
+            # git-lfs sends no login before it is asked for one, also where it has one that would open them.
+            raise errors.NotAuthenticated(f"None of these files is public. {_LOG_IN}")
+        yield connection, found, granted
 
 
 def no_writing(who: Caller) -> errors.StorageError:
@@ -162,16 +174,14 @@ def no_writing(who: Caller) -> errors.StorageError:
     return errors.Forbidden("You may not upload to this dataset, or this token does not allow it.")
 
 
-def _granted(settings: Settings, who: Caller, package_id: str, oids: Collection[str]) -> Access:
-    if who.token is not None:
-        return access.by_token(who.token, package_id)
+def _judged(settings: Settings, account: Account | None, package_id: str, oids: Collection[str]) -> Access:
     assert settings.site is not None  # there would be no such caller
-    judgement = settings.site.judge(who.account, package_id, oids)
+    judgement = settings.site.judge(account, package_id, oids)
     if judgement is None:
         raise errors.NotAuthenticated("The API token was revoked.")
-    if who.account is None:
+    if account is None:
         return access.by_judgement(None, _NO_TOKEN, judgement)
-    return access.by_judgement(who.account.user_id, _API_TOKEN + who.account.jti, judgement)
+    return access.by_judgement(account.user_id, _API_TOKEN + account.jti, judgement)
 
 
 def capability_of(settings: Settings, request: Request, method: str) -> Capability:
@@ -183,26 +193,34 @@ def capability_of(settings: Settings, request: Request, method: str) -> Capabili
     return permit
 
 
-def permitted(settings: Settings, permit: Capability, address: tuple[str, str] | None = None) -> None:
-    """A capability was right when it was issued; is it still? Nothing of the database is held afterwards.
+@contextmanager
+def permitted(
+    settings: Settings, permit: Capability, address: tuple[str, str] | None = None
+) -> Iterator[sa.Connection]:
+    """A capability was right when it was issued; is it still? A connection without a transaction.
 
     ``address``: organisation and dataset in the request's path, where it has them. A token says until its end
     what it opens, unless it is revoked; for other callers CKAN is asked again, where there is one.
 
     Raises NotAuthenticated, Forbidden, DatasetNotFound, ObjectNotFound, TokensUnusable.
     """
-    with settings.engine().connect() as connection:
-        if address is not None:
-            found = find_dataset(settings, connection, *address)
-        else:
-            found = datasets.find(connection, permit.package_id)
-        if found is None or found.id != permit.package_id:
-            raise errors.DatasetNotFound
-        by_ckan = permit.jti == _NO_TOKEN or permit.jti.startswith(_API_TOKEN)
-        if permit.user_id is not None and not by_ckan:
-            _token_counts(connection, permit.jti, permit.user_id)
-    if by_ckan and settings.site:
-        _ckan_agrees(settings.site, permit)
+    by_ckan = permit.jti == _NO_TOKEN or permit.jti.startswith(_API_TOKEN)
+    with ExitStack() as held:
+        connection = held.enter_context(settings.engine().connect())
+        with connection.begin():
+            if address is not None:
+                found = find_dataset(settings, connection, *address)
+            else:
+                found = datasets.find(connection, permit.package_id)
+            if found is None or found.id != permit.package_id:
+                raise errors.DatasetNotFound
+            if not by_ckan:
+                check_not_revoked(connection, permit.jti, permit.user_id)
+        if by_ckan and settings.site:
+            held.close()  # as in `opened`
+            _ckan_agrees(settings.site, permit)
+            connection = held.enter_context(settings.engine().connect())
+        yield connection
 
 
 def _ckan_agrees(site: Site, permit: Capability) -> None:
@@ -218,7 +236,13 @@ def _ckan_agrees(site: Site, permit: Capability) -> None:
         raise errors.Forbidden("You may not change this dataset any more.")
 
 
-def _token_counts(connection: sa.Connection, jti: str, user_id: str) -> None:
+def check_not_revoked(connection: sa.Connection, jti: str, user_id: str | None) -> None:
+    """Raises NotAuthenticated if the token that this user was issued does not count any more, TokensUnusable.
+
+    Anonymous users have no account, and their tokens no row: there is nothing to ask.
+    """
+    if user_id is None:
+        return
     try:
         ledger.check(connection, jti, user_id)
     except InvalidToken as error:

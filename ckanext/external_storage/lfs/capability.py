@@ -21,6 +21,7 @@ from ckanext.external_storage import errors
 
 #: ``Authorization`` scheme. A header because proxies and logs treat it as secret and URLs not.
 SCHEME = "Capability"
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Capability:
     def header(self, secret: bytes) -> dict[str, str]:
         """The header that carries it."""
         said = (self.method, self.package_id, self.oid, self.size, self.user_id, self.jti, self.expires_at)
-        payload = base64_encode(json.dumps(said, separators=(",", ":")))
+        payload = base64_encode(_encode(said))
         return {"Authorization": f"{SCHEME} {_signer(secret).sign(payload).decode()}"}
 
 

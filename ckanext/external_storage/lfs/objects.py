@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import sqlalchemy as sa
 from werkzeug.wrappers import Request, Response
 
 from ckanext.external_storage import errors
@@ -20,7 +21,7 @@ VERIFY_PATIENCE = 15
 
 
 def put(settings: Settings, request: Request, organization: str, dataset: str, oid: str) -> Response:
-    permit = _permit(settings, request, "PUT", organization, dataset, oid)
+    permit = _permit(settings, request, "PUT", oid)
     length = request.content_length
     if length is None and permit.size == 0 and not request.headers.get("Transfer-Encoding"):
         length = 0  # no header and no encoding is an empty body (RFC 9112 §6.3)
@@ -28,7 +29,7 @@ def put(settings: Settings, request: Request, organization: str, dataset: str, o
         raise errors.LengthRequired
     if length != permit.size:
         raise errors.WrongSize(permit.size, length)
-    with settings.engine().begin() as connection:
+    with callers.permitted(settings, permit, (organization, dataset)) as connection:
         user_id = permit.user_id or ""
         upload = uploads.find_upload(connection, user_id, permit.package_id, oid, permit.size, now())
     receiving.receive(settings.engine(), settings.store(), upload, request.stream, now())
@@ -44,14 +45,16 @@ def verify(settings: Settings, request: Request, organization: str, dataset: str
     pointer = batch.parse_pointer(body(request))
     if (pointer.oid, pointer.size) != (permit.oid, permit.size):
         raise errors.Forbidden("This capability is for another object.")
-    callers.permitted(settings, permit, (organization, dataset))
     store = settings.store()
-    if isinstance(store, ServerStore) and not _is_linked(settings, permit):
+    with callers.permitted(settings, permit, (organization, dataset)) as connection:
+        if _is_linked(connection, permit):
+            return answer({})
+    if isinstance(store, ServerStore):
         if forwarding.verify(settings, store, permit.user_id or "", permit.package_id, pointer):
             return answer({})
         return _being_checked()
     given_up = time.monotonic() + VERIFY_PATIENCE
-    while not _is_linked(settings, permit):
+    while True:
         upload = _latest(settings, permit)
         if upload is None or upload.state in ("verified", "expired"):
             raise errors.ObjectNotFound(permit.oid)
@@ -61,19 +64,21 @@ def verify(settings: Settings, request: Request, organization: str, dataset: str
             return _being_checked()
         else:
             time.sleep(0.5)
-    return answer({})
+        with settings.engine().connect() as connection:
+            if _is_linked(connection, permit):
+                return answer({})
 
 
 def _being_checked() -> Response:
     return answer({"message": "All bytes have arrived and are being checked."}, 202)
 
 
-def _is_linked(settings: Settings, permit: Capability) -> bool:
-    with settings.engine().connect() as connection:
-        if not links.linked(connection, permit.package_id, [permit.oid]):
-            return False
-        callers.linked_object(connection, permit)
-    return True
+def _is_linked(connection: sa.Connection, permit: Capability) -> bool:
+    """Raises ObjectNotFound if it is, with another size."""
+    stored = links.linked(connection, permit.package_id, [permit.oid]).get(permit.oid)
+    if stored is not None and stored.size != permit.size:
+        raise errors.ObjectNotFound(permit.oid)
+    return stored is not None
 
 
 def _latest(settings: Settings, permit: Capability) -> Upload | None:
@@ -92,8 +97,8 @@ def _complete(settings: Settings, upload: Upload) -> None:
 
 
 def get(settings: Settings, request: Request, organization: str, dataset: str, oid: str) -> Response:
-    permit = _permit(settings, request, "GET", organization, dataset, oid)
-    with settings.engine().connect() as connection:
+    permit = _permit(settings, request, "GET", oid)
+    with callers.permitted(settings, permit, (organization, dataset)) as connection:
         stored = callers.linked_object(connection, permit)
     return sending.response(request.environ, settings.store(), stored)
 
@@ -103,11 +108,8 @@ def no_locks(settings: Settings, request: Request, **path: str) -> Response:
     return answer({"message": "This server has no locks: files are never overwritten."}, 404)
 
 
-def _permit(
-    settings: Settings, request: Request, method: str, organization: str, dataset: str, oid: str
-) -> Capability:
+def _permit(settings: Settings, request: Request, method: str, oid: str) -> Capability:
     permit = callers.capability_of(settings, request, method)
     if oid != permit.oid:
         raise errors.Forbidden("This capability is for another object.")
-    callers.permitted(settings, permit, (organization, dataset))
     return permit

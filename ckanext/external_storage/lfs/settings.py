@@ -20,7 +20,8 @@ class Settings:
 
     ``url``: public base URL, e.g. ``https://data.example.org/lfs``; answers are built from it, never from
     a request's Host. ``namespace``: stands for any organisation in a path.
-    ``verify_token``: a JWT → what it proves now, revocation included; raises InvalidToken.
+    ``read_token``: a JWT → what it says, if it is signed right and is for this server; raises InvalidToken.
+    Whether it was revoked is asked together with what else the database is asked (`callers`).
     ``forwarded``: the address that a request has in its environ is the public one (standalone.py sees to
     that) and stands for ``url``. ``cors_origins``: see `cors`. ``metrics_token_file``: see `metrics`.
     ``limits``: of uploads. ``check_later``: has a received upload (its id, bytes) checked in the background;
@@ -34,7 +35,7 @@ class Settings:
     engine: Callable[[], sa.Engine]
     store: Callable[[], ObjectStore]
     secret: Callable[[], bytes]
-    verify_token: Callable[[str], VerifiedToken]
+    read_token: Callable[[str], VerifiedToken]
     check_later: Callable[[str, int], None]
     checker_alive: Callable[[], bool]
     forwarded: bool = False

@@ -16,6 +16,7 @@ def for_user(settings: Settings, request: Request, upload_id: str) -> Upload:
     """The upload, for a caller with a Bearer token. Raises NotAuthenticated, UploadNotFound."""
     token = callers.bearer_token(settings, request)
     with settings.engine().connect() as connection:
+        callers.check_not_revoked(connection, token.jti, token.user_id)
         upload = uploads.get(connection, upload_id)
         if upload.package_id is None:
             allowed = token.user_id == upload.user_id
@@ -34,8 +35,7 @@ def for_tus(settings: Settings, request: Request, upload_id: str) -> Upload:
     if scheme != capability.SCHEME:
         return for_user(settings, request, upload_id)
     permit = callers.capability_of(settings, request, "TUS")
-    callers.permitted(settings, permit)
-    with settings.engine().connect() as connection:
+    with callers.permitted(settings, permit) as connection:
         upload = uploads.get(connection, upload_id)
     named = (permit.package_id, permit.oid, permit.size, permit.user_id)
     if named != (upload.package_id, upload.oid, upload.size, upload.user_id):

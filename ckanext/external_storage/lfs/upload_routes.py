@@ -39,6 +39,7 @@ def begin(settings: Settings, request: Request, organization: str, dataset: str)
     files = [_file_or_error(item) for item in _files(message)] if many else [_file(message)]
     engine, store = settings.engine(), settings.store()
     with engine.begin() as connection:
+        callers.check_not_revoked(connection, token.jti, token.user_id)
         found = callers.find_dataset(settings, connection, organization, dataset)
         granted = by_token(token, found.id)
         if not granted:

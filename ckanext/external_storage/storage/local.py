@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import uuid
 from collections.abc import Iterator, Mapping
@@ -14,9 +13,8 @@ from typing import IO, Any
 
 from ckanext.external_storage import errors
 from ckanext.external_storage.storage.base import Appended, Readable, Stat, check_key, read_from
+from ckanext.external_storage.storage.growing_file import PIECE, GrowingFile
 from ckanext.external_storage.storage.part_file import PartFile
-
-CHUNK = 1 << 20
 
 
 def from_options(options: Mapping[str, Any]) -> LocalStore:
@@ -56,20 +54,18 @@ class LocalStore:
 
     @staticmethod
     def _write(path: Path, source: Readable, size: int, oid: str | None) -> str:
-        digest = hashlib.sha256()
-        left = size
-        with open(path, "xb") as file:
-            while left and (chunk := read_from(source, min(CHUNK, left), size, left)):
-                digest.update(chunk)
-                file.write(chunk)
-                left -= len(chunk)
-            if left:
-                raise errors.WrongSize(size, size - left)
-            sha256 = digest.hexdigest()
-            if oid is not None and oid != sha256:
-                raise errors.ChecksumMismatch(oid, sha256)
-            file.flush()
-            os.fsync(file.fileno())
+        with open(path, "x+b", buffering=0) as file, GrowingFile(file) as growing:
+            while left := size - growing.size:
+                piece = read_from(source, min(PIECE, left), size, left)
+                if not piece:
+                    raise errors.WrongSize(size, growing.size)
+                growing.write(piece)
+            growing.sync()
+            sha256 = growing.sha256()
+        if sha256 is None:
+            raise OSError(errno.EIO, "What was written cannot be read back.", str(path))
+        if oid is not None and oid != sha256:
+            raise errors.ChecksumMismatch(oid, sha256)
         return sha256
 
     def open(self, key: str) -> IO[bytes]:

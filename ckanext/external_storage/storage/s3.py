@@ -220,7 +220,7 @@ class S3Store:
             "If-None-Match": "*",
             "x-amz-checksum-sha256": _base64(oid),
         }
-        return self.connection.signer.sign("PUT", self._where(key)["Key"], lifetime, headers)
+        return self._sign("PUT", key, lifetime, headers)
 
     def sign_get(self, key: str, content_type: str, content_disposition: str, lifetime: timedelta) -> Signed:
         query = {
@@ -229,7 +229,7 @@ class S3Store:
             "response-content-encoding": "identity",
             "response-content-type": content_type,
         }
-        return self.connection.signer.sign("GET", self._where(key)["Key"], lifetime, query=query)
+        return self._sign("GET", key, lifetime, query=query)
 
     def part_size(self, size: int) -> int:
         # 10,000 parts are the limit; some room is left.
@@ -246,7 +246,7 @@ class S3Store:
     def sign_part(self, key: str, store_ref: str, number: int, size: int, lifetime: timedelta) -> Signed:
         query = {"partNumber": str(number), "uploadId": store_ref}
         headers = {"Content-Length": str(size)}
-        return self.connection.signer.sign("PUT", self._where(key)["Key"], lifetime, headers, query)
+        return self._sign("PUT", key, lifetime, headers, query)
 
     def list_parts(self, key: str, store_ref: str) -> list[Part]:
         return self._list_parts({**self._where(key), "UploadId": store_ref})
@@ -315,6 +315,18 @@ class S3Store:
         return s3_examining.examine(self._client, self.settings.bucket, signed, origins)
 
     # --- what all of them need ---
+
+    def _sign(
+        self,
+        method: str,
+        key: str,
+        lifetime: timedelta,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Signed:
+        name = self._where(key)["Key"]
+        with store_errors("sign"):
+            return self.connection.signer.sign(method, name, lifetime, headers, query)
 
     @property
     def _client(self) -> Any:

@@ -1,4 +1,4 @@
-"""How S3 is reached: settings, one client per process, errors without secrets, and signed requests.
+"""How S3 is reached: settings, one client per process, errors without secrets.
 
 Nothing here touches the network or reads a credential before the first call.
 """
@@ -8,20 +8,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
 
 import botocore.session
-from botocore.auth import S3SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
 from ckanext.external_storage import errors
-from ckanext.external_storage.storage.base import Signed
+from ckanext.external_storage.storage.s3_signing import Signer
 
 #: S3's error codes, and those of servers that speak its protocol.
 FULL = {"QuotaExceeded", "InsufficientCapacity", "XMinioStorageFull", "ServiceQuotaExceeded"}
@@ -39,8 +35,6 @@ DENIED = {
 #: How long a store may be silent, in seconds, before it is asked again. To join the parts of a large
 #: object, a server may copy them all.
 MOVING, ASKING = 60, 10
-#: What botocore's own refreshing of temporary credentials leaves of their life at least.
-REFRESHED = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -129,50 +123,6 @@ class Connection:
         """The bucket's address for clients, by botocore's own rules of regions and styles."""
         address = client.generate_presigned_url("get_object", {"Bucket": self.settings.bucket, "Key": "k"})
         return address.partition("?")[0].removesuffix("k")
-
-
-class Signer:
-    """Signs requests in S3's "query" form: all they may be is in the address and in the named headers."""
-
-    def __init__(self, credentials: Any, region: str, base: str):
-        self._credentials = credentials
-        self._region = region
-        self._base = base
-        self._host = urlsplit(base).netloc
-
-    def sign(
-        self,
-        method: str,
-        key: str,
-        lifetime: timedelta,
-        headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
-    ) -> Signed:
-        """*headers* must be sent as they are; Content-Length every client sends by itself.
-
-        The request ends with the credential that signs it, if that is sooner.
-        """
-        url = self._base + quote(key)
-        if query:
-            url += "?" + urlencode(query, quote_via=quote)
-        request = AWSRequest(method, url, headers=dict(headers or {}))
-        with store_errors("sign"):
-            frozen = self._credentials.get_frozen_credentials()
-            lifetime = self._within_credentials(lifetime)
-            signed_at = datetime.now(timezone.utc)
-            seconds = int(lifetime.total_seconds())
-            S3SigV4QueryAuth(frozen, "s3", self._region, expires=seconds).add_auth(request)
-        kept = {name: value for name, value in (headers or {}).items() if name.lower() != "content-length"}
-        assert request.url
-        # The store counts from the second that the signature names.
-        expires_at = signed_at.replace(microsecond=0) + timedelta(seconds=seconds)
-        return Signed(request.url, kept, expires_at)
-
-    def _within_credentials(self, lifetime: timedelta) -> timedelta:
-        needs_refresh: Callable[[int], bool] | None = getattr(self._credentials, "refresh_needed", None)
-        if needs_refresh is not None and needs_refresh(int(lifetime.total_seconds())):
-            return min(lifetime, REFRESHED)
-        return lifetime
 
 
 @contextlib.contextmanager

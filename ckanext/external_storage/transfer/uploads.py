@@ -72,8 +72,8 @@ def require_open(upload: Upload) -> None:
         raise errors.UploadOver(upload.reason)
 
 
-# One statement for any number of rows, and one text, which is compiled once: an INSERT with ON CONFLICT that
-# is put together anew costs SQLAlchemy more than the database needs for some rows.
+# One statement for any number of rows, and one text, which is compiled once: an INSERT with ON CONFLICT is
+# compiled anew each time by SQLAlchemy, which takes longer than the database takes for some rows.
 _OPEN = sa.text(
     f"""
     INSERT INTO external_storage_upload AS old
@@ -205,11 +205,10 @@ def known(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> di
 def signed(connection: sa.Connection, until: Mapping[str, datetime]) -> None:
     """Upload id → until when a signed request for it can write. That is never taken back."""
     if until:
-        table = model.upload
-        latest = sa.func.greatest(table.c.signed_until, sa.bindparam("until"))  # ignores NULL
+        # All until the last of them: what differs is the moment of signing.
+        latest = sa.func.greatest(model.upload.c.signed_until, max(until.values()))  # ignores NULL
         connection.execute(
-            table.update().where(table.c.id == sa.bindparam("upload")).values(signed_until=latest),
-            [{"upload": id, "until": end} for id, end in until.items()],
+            model.upload.update().where(model.upload.c.id.in_(until)).values(signed_until=latest)
         )
 
 
