@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, Request, expect
+from playwright.sync_api import Browser, Dialog, Locator, Page, Request, expect
 
 from tests.e2e.conftest import LiveSite, Person, log_in
 
@@ -166,7 +166,12 @@ def test_paused_resumed_and_cancelled(visitor: Page, person, organization, large
     expect(row).to_contain_text("Paused at")
     expect(row.get_by_role("button", name="Resume")).to_be_focused()
     asked: list[str] = []
-    visitor.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    visitor.once("dialog", stay)
     visitor.evaluate("location.reload()")
     expect(row).to_contain_text("Paused at")
     assert asked == ["beforeunload"]
