@@ -27,6 +27,7 @@ import {
 export const SMALL = 16 << 20;
 /** Milliseconds between questions about what others do. */
 const ASKING = 1500;
+const SOON = 200;
 /** Milliseconds for the farewell of an upload that was cancelled. */
 const FAREWELL = 10_000;
 
@@ -258,13 +259,15 @@ export class FileUpload implements Upload {
     const { api } = this.shared;
     const tries = this.#tries(signal);
     let told = now;
+    let wait = SOON;
     while (told.state !== "verified" && told.state !== "unverified") {
       this.#is("checking");
       told = await tries.until(() => api.complete(now.id, undefined, signal));
       if (told.state === "received") {
         this.#standing.sent(this.source.size);
         this.#standing.checked(told.progress ?? 0);
-        await pause(ASKING, signal);
+        await pause(wait, signal);
+        wait = Math.min(ASKING, wait * 2);
       }
     }
     return told;
