@@ -1,8 +1,9 @@
 // `node build.mjs assets [DIRECTORY]`: what CKAN's pages load, into assets/external_storage or elsewhere.
 // `node build.mjs package`: dist, which npm publishes.
+// `node build.mjs tests DIRECTORY`: the programs in tests/, for Node.
 
 import { execFileSync } from "node:child_process";
-import { copyFile, rm } from "node:fs/promises";
+import { copyFile, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -46,6 +47,19 @@ if (what === "assets") {
   const tsc = join(HERE, "node_modules", "typescript", "bin", "tsc");
   execFileSync(process.execPath, [tsc, "--project", join(HERE, "tsconfig.package.json")], { stdio: "inherit" });
   await worker(join(HERE, "dist"));
+} else if (what === "tests") {
+  const tests = (await readdir(join(HERE, "tests"))).filter((name) => name.endsWith(".test.ts"));
+  await build({
+    entryPoints: tests.map((name) => join(HERE, "tests", name)),
+    outdir: directory,
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: ["node20"],
+    sourcemap: "inline",
+    logLevel: "warning",
+  });
 } else {
-  throw new Error("Usage: node build.mjs assets [DIRECTORY] | package");
+  throw new Error("Usage: node build.mjs assets [DIRECTORY] | package | tests DIRECTORY");
 }

@@ -39,6 +39,12 @@ def assets(directory: Path | None = None) -> None:
     run("build.mjs", "assets", *([] if directory is None else [directory]))
 
 
+def tests(directory: Path) -> None:
+    """Bundle what is in ``sdk/tests``. Raises Failure."""
+    packages()
+    run("build.mjs", "tests", directory)
+
+
 def types() -> None:
     """Check the types of all TypeScript. Raises Failure."""
     packages()

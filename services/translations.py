@@ -17,10 +17,10 @@ import ckan.i18n
 import polib
 from babel.messages.extract import DEFAULT_KEYWORDS, extract
 
+from ckanext.authz_service.translated import DOMAIN
 from services.checkout import ROOT
 
 DIRECTORY = ROOT / "i18n"
-DOMAIN = "ckanext-publish"
 #: Plugins whose texts are in the catalogs.
 PLUGINS = ("external_storage",)
 #: Languages of CKAN into which everything is translated.

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from ckan.lib.plugins import DefaultTranslation
 
+DIRECTORY = Path(__file__).parent / "i18n"
+DOMAIN = "ckanext-publish"
+
 
 class Translated(DefaultTranslation):
     """A plugin with this class and ``implements(ITranslation)`` speaks the languages of the catalog."""
 
     def i18n_directory(self) -> str:
-        return str(Path(__file__).parent / "i18n")
+        return str(DIRECTORY)
 
     def i18n_domain(self) -> str:
-        return "ckanext-publish"
+        return DOMAIN

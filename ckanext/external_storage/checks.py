@@ -6,6 +6,7 @@ new check is such a function and its line in `CHECKS`.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -15,15 +16,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import ckantoolkit as tk
+import polib
 import requests
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
+from ckan.lib.i18n import get_js_translations_dir
 from redis.exceptions import RedisError
 from rq import Worker
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from ckanext.authz_service import checks as authz_checks
+from ckanext.authz_service import translated
 from ckanext.external_storage import NAMES, config, errors, jobs, references, views
 from ckanext.external_storage.lfs import echo
 from ckanext.external_storage.storage.local import LocalStore
@@ -159,6 +163,32 @@ def clock() -> Iterator[str]:
     return authz_checks.clock()
 
 
+def translations() -> Iterator[str]:
+    """What CKAN hands to browsers as translations has the texts of the upload field.
+
+    It makes these files when told to, or when ``ckan run`` starts: those that are older than a catalog.
+    """
+    built = Path(get_js_translations_dir())
+    for language in {tk.config["ckan.locale_default"], *tk.aslist(tk.config["ckan.locales_offered"])}:
+        catalog = translated.DIRECTORY / language / "LC_MESSAGES" / f"{translated.DOMAIN}.po"
+        if not catalog.exists():
+            continue
+        wanted = {
+            entry.msgid
+            for entry in polib.pofile(str(catalog))
+            if any(place.endswith(".js") for place, _line in entry.occurrences)
+        }
+        try:
+            there = json.loads((built / f"{language}.js").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            there = {}
+        if not wanted <= set(there):
+            yield (
+                f"The upload field speaks English on pages in the language {language}: CKAN's translations"
+                f" for scripts lack its texts. Run: rm -f {built}/*.js && ckan translation js"
+            )
+
+
 def proxy() -> Iterator[str]:
     """A request with a body and credentials reaches us through the site's address."""
     body = os.urandom(echo.MAX_BODY)
@@ -187,6 +217,7 @@ CHECKS: dict[str, Callable[[], Iterator[str]]] = {
     "download address": download,
     "origins": cors,
     "clocks": clock,
+    "translations": translations,
     "site address": proxy,
 }
 SLOW_CHECKS: dict[str, Callable[[], Iterator[str]]] = {"slow upload": slow_proxy}

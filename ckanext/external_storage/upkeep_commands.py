@@ -140,7 +140,7 @@ class _Checkpoint:
 
     def __init__(self, path: Path | None, asked: dict[str, Any]):
         self.path, self.asked = path, asked
-        self.after, self.files, self.bytes = "", 0, 0
+        self.after, self.files, self.bytes = ("", ""), 0, 0
         self.findings: list[dict[str, Any]] = []
         self._written = 0.0
 
@@ -153,7 +153,8 @@ class _Checkpoint:
             known = json.loads(path.read_text())
             if known["asked"] != asked:
                 raise click.ClickException(f"{path} is of a command with other options. Use another file.")
-            point.after, point.files, point.bytes = known["after"], known["files"], known["bytes"]
+            oid, key = known["after"]
+            point.after, point.files, point.bytes = (oid, key), known["files"], known["bytes"]
             point.findings = known["findings"]
         except (OSError, ValueError, KeyError, TypeError):
             raise click.ClickException(f"{path} is no file of this command. Use another one.") from None
@@ -161,7 +162,7 @@ class _Checkpoint:
         return point
 
     def note(self, checked: verifying.Checked) -> None:
-        self.after = checked.oid
+        self.after = checked.oid, checked.key
         self.files, self.bytes = self.files + 1, self.bytes + checked.size
         if checked.what != "well":
             finding = {"oid": checked.oid, "size": checked.size, "what": checked.what}

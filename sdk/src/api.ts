@@ -28,12 +28,8 @@ export interface SignedPart {
   header: Record<string, string>;
 }
 
-export interface Begin {
-  size: number;
-  filename: string;
-  fingerprint: string;
-  oid?: string | undefined;
-}
+/** The server knows the same file again by its `oid`, or else by its `fingerprint`. */
+export type Begin = { size: number; filename: string } & ({ oid: string } | { fingerprint: string });
 
 export class Api {
   readonly #uploads: string;
@@ -63,7 +59,9 @@ export class Api {
   }
 
   async begin(what: Begin, signal: AbortSignal): Promise<Described> {
-    return (await this.#json("POST", this.#begin, signal, what)) as Described;
+    const answer = await this.#answer("POST", this.#begin, signal, what);
+    const told = JSON.parse(answer.text) as Described;
+    return answer.status === 201 ? { ...told, offset: 0, parts: [] } : told; // nothing has come of a new one
   }
 
   async show(id: string, signal: AbortSignal): Promise<Described> {
@@ -84,12 +82,16 @@ export class Api {
   }
 
   async #json(method: string, url: string, signal: AbortSignal, message?: object): Promise<unknown> {
+    return JSON.parse((await this.#answer(method, url, signal, message)).text);
+  }
+
+  #answer(method: string, url: string, signal: AbortSignal, message?: object): Promise<HttpAnswer> {
     const request: HttpRequest = { method, url, signal };
     if (message !== undefined) {
       request.headers = { "Content-Type": "application/json" };
       request.body = JSON.stringify(message);
     }
-    return JSON.parse((await this.ask(request)).text);
+    return this.ask(request);
   }
 
   #with(token: string, request: HttpRequest): Promise<HttpAnswer> {

@@ -2,10 +2,13 @@
 
 import { BrowserHasher } from "./hashing.js";
 import { browserHttp } from "./http_browser.js";
-import type { Surroundings } from "./surroundings.js";
+import { type Notes, notesInMemory, type Surroundings } from "./surroundings.js";
 import { Tokens } from "./tokens.js";
 import type { Hasher, Source, TokenSource, Uploader } from "./types.js";
 import { FileUploader, scope, type Target } from "./uploader.js";
+
+const NOTES = "ckanext-publish parts";
+const MOST_NOTES = 50;
 
 export * from "./types.js";
 export type { Target };
@@ -60,9 +63,35 @@ export const browserSurroundings: Surroundings = {
       return false;
     }
   },
+  notes: notesInStorage(),
   // Only pages that came by https have them.
   locks: globalThis.navigator?.locks,
 };
+
+/** In localStorage, of a few uploads; where a browser gives none, as long as the page is open. */
+function notesInStorage(): Notes {
+  const here = notesInMemory();
+  const read = (): [string, number[]][] => {
+    try {
+      return JSON.parse(localStorage.getItem(NOTES) ?? "[]") as [string, number[]][];
+    } catch {
+      return [];
+    }
+  };
+  return {
+    get: (upload) => [...here.get(upload), ...(read().find(([id]) => id === upload)?.[1] ?? [])],
+    set: (upload, parts) => {
+      here.set(upload, parts);
+      const others = read().filter(([id]) => id !== upload);
+      const all = parts.length > 0 ? [...others, [upload, parts]] : others;
+      try {
+        localStorage.setItem(NOTES, JSON.stringify(all.slice(-MOST_NOTES)));
+      } catch {
+        // full, or forbidden
+      }
+    },
+  };
+}
 
 /**
  * The header that CKAN wants with each call of one of its pages. `again`: what this page was given is not

@@ -11,6 +11,8 @@ export interface ClientOptions {
   namespace?: string;
   /** In a browser: address of `hash_worker.js` on the page's own origin, unless it lies beside this package. */
   workerUrl?: string;
+  /** Bytes of the largest file that is hashed before it is sent, where an external server needs that. */
+  hashFirstMax?: number;
   /** Instead of asking CKAN for tokens. */
   tokens?: TokenSource;
 }
@@ -66,6 +68,7 @@ export abstract class BaseClient {
       lfsUrl: withoutSlash(lfsServerUrl ?? `${siteUrl}/lfs`),
       dataset: { id: datasetId, ...(organization ? { organization } : {}) },
       ...(options.namespace ? { namespace: options.namespace } : {}),
+      ...(options.hashFirstMax === undefined ? {} : { hashFirstMax: options.hashFirstMax }),
     };
     const { http } = platform;
     const tokens = options.tokens ?? new Tokens({ http, siteUrl, scope: scope(target), credentials });

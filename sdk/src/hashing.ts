@@ -2,7 +2,6 @@
 
 import { changed, NoHash } from "./errors.js";
 import type { FromWorker, ToWorker } from "./hash_messages.js";
-import { recall } from "./hash_memory.js";
 import type { Hasher } from "./types.js";
 
 /** Bytes that are hashed at once, in memory, where no worker can do it in pieces. */
@@ -40,10 +39,6 @@ export class BrowserHasher implements Hasher {
       throw new NoHash();
     }
     return inMemory(blob, onBytes);
-  }
-
-  async remembers(key: string): Promise<boolean> {
-    return (await recall(key)) !== undefined;
   }
 
   /** Undefined if this page cannot have such a worker. */

@@ -28,8 +28,4 @@ export class NodeHasher implements Hasher {
       await reader.cancel().catch(() => undefined);
     }
   }
-
-  remembers(): Promise<boolean> {
-    return Promise.resolve(false);
-  }
 }

@@ -2,6 +2,7 @@
 
 import type { Api, Described } from "./api.js";
 import { changed } from "./errors.js";
+import type { Notes } from "./surroundings.js";
 import type { Tries } from "./tries.js";
 import { type Source, UploadError } from "./types.js";
 
@@ -15,6 +16,7 @@ export interface Leg {
   sent(bytes: number): void;
   /** Begins again: the same upload, with a new signature. */
   again(): Promise<Described>;
+  notes: Notes;
 }
 
 /** Rejects with `UploadError("changed")` if sending failed because the file cannot be read any more. */

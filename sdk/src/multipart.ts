@@ -1,6 +1,7 @@
 /** Sends a large file to the store in parts, several at a time, each by a request that the site has signed. */
 
 import type { Described, SignedPart } from "./api.js";
+import { Refused } from "./errors.js";
 import type { Leg } from "./leg.js";
 import { refused, type Store } from "./store.js";
 
@@ -13,16 +14,15 @@ const MOST_STALE = 3;
 
 export async function sendByMultipart(leg: Leg, store: Store, described: Described): Promise<void> {
   const { size } = leg.source;
-  const now =
-    described.parts === undefined
-      ? await leg.tries().until(() => leg.api.show(described.id, leg.signal))
-      : described;
-  const partSize = now.part_size ?? size;
+  const partSize = described.part_size ?? size;
   const start = (number: number): number => (number - 1) * partSize;
   const end = (number: number): number => Math.min(size, number * partSize);
 
+  const doubtful = new Set(leg.notes.get(described.id));
   const there = new Set(
-    (now.parts ?? []).filter((part) => part.size === end(part.number) - start(part.number)).map((p) => p.number),
+    (described.parts ?? [])
+      .filter(({ number, size }) => size === end(number) - start(number) && !doubtful.has(number))
+      .map(({ number }) => number),
   );
   const numbers: number[] = [];
   for (let number = 1; start(number) < size; number += 1) {
@@ -32,6 +32,7 @@ export async function sendByMultipart(leg: Leg, store: Store, described: Describ
   }
   let arrived = size - numbers.reduce((sum, number) => sum + end(number) - start(number), 0);
   const onTheWay = new Map<number, number>();
+  const note = (): void => leg.notes.set(described.id, [...doubtful]);
   const tell = (): void => leg.sent(arrived + [...onTheWay.values()].reduce((sum, bytes) => sum + bytes, 0));
   tell();
 
@@ -43,12 +44,16 @@ export async function sendByMultipart(leg: Leg, store: Store, described: Describ
     for (let stale = 0; !gone; ) {
       try {
         const signed = await signatures.of(number);
+        doubtful.add(number);
+        note();
         const stored = await store.put(signed, start(number), end(number), (bytes) => {
           onTheWay.set(number, Math.min(bytes, end(number) - start(number)));
           tell();
         });
         gone ||= stored === "gone";
         onTheWay.delete(number);
+        doubtful.delete(number);
+        note();
         if (stored !== "stale") {
           arrived += stored === "stored" ? end(number) - start(number) : 0;
           tell();
@@ -59,6 +64,10 @@ export async function sendByMultipart(leg: Leg, store: Store, described: Describ
       } catch (error) {
         onTheWay.delete(number);
         tell();
+        if (error instanceof Refused && error.reason !== undefined && (error.status === 410 || error.status === 423)) {
+          gone = true; // somebody else has completed or ended it: completing it tells which
+          return;
+        }
         await tries.after(error);
       }
       // Also after a lost connection: a store that refuses a signature may cut it before it says so.

@@ -1,11 +1,11 @@
 /** For programs in Node. */
 
-import { openAsBlob } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
+import { FileBlob } from "./file_node.js";
 import { NodeHasher } from "./hashing_node.js";
 import { nodeHttp } from "./http_node.js";
-import type { Surroundings } from "./surroundings.js";
+import { notesInMemory, type Surroundings } from "./surroundings.js";
 import { Tokens } from "./tokens.js";
 import type { Source, TokenSource, Uploader } from "./types.js";
 import { FileUploader, scope, type Target } from "./uploader.js";
@@ -30,14 +30,19 @@ export function nodeUploader(options: NodeOptions): Uploader {
   return new FileUploader({ patience: PATIENCE, ...options }, tokens, new NodeHasher(), nodeSurroundings);
 }
 
-/** A file on disk. It is read in slices, and never as a whole. */
+/** A file on disk. It is read in slices, and never as a whole. Rejects as `node:fs` does if there is none. */
 export async function sourceOf(path: string, type = ""): Promise<Source> {
-  const { size, mtimeMs } = await stat(path);
-  return { name: basename(path), size, type, lastModified: Math.round(mtimeMs), blob: await openAsBlob(path) };
+  const known = await stat(path);
+  if (!known.isFile()) {
+    throw new TypeError(`${path} is no file. The files of a directory are uploaded one by one.`);
+  }
+  const blob = new FileBlob(path, known, 0, known.size, type);
+  return { name: basename(path), size: known.size, type, lastModified: Math.round(known.mtimeMs), blob };
 }
 
 export const nodeSurroundings: Surroundings = {
   http: nodeHttp,
   online: () => true,
   onOnline: () => () => undefined,
+  notes: notesInMemory(),
 };

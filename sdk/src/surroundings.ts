@@ -10,8 +10,28 @@ export interface Surroundings {
   onOnline(listener: () => void): () => void;
   /** Whether anything answers there, although this page may not read what. */
   answers?(url: string): Promise<boolean>;
+  notes: Notes;
   /** Shared by the tabs of one browser. */
   locks?: LockManager | undefined;
+}
+
+/**
+ * Which parts of an upload were on their way last. A store may take one whose connection ended early for a
+ * whole one (versitygw 1.8 does); so these are sent again, by a later page, too.
+ */
+export interface Notes {
+  get(upload: string): number[];
+  /** None: forget the upload. */
+  set(upload: string, parts: number[]): void;
+}
+
+/** For as long as the program runs. */
+export function notesInMemory(): Notes {
+  const notes = new Map<string, number[]>();
+  return {
+    get: (upload) => notes.get(upload) ?? [],
+    set: (upload, parts) => void (parts.length > 0 ? notes.set(upload, parts) : notes.delete(upload)),
+  };
 }
 
 /** Waits, or rejects with the signal's reason; `wake` may end it earlier. */

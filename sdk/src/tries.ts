@@ -2,13 +2,16 @@
 
 import { Refused } from "./errors.js";
 import { pause, type Surroundings } from "./surroundings.js";
-import { UploadError } from "./types.js";
+import { type ErrorCode, UploadError } from "./types.js";
 
 /** Milliseconds. */
 const FIRST = 500;
 const LONGEST = 20_000;
 /** For what is no lost connection, and may be wrong for good. */
 const MOST_TRIES = 5;
+
+/** What may pass while one waits. Others can be tried again when somebody has done something about them. */
+const PASSES = new Set<ErrorCode>(["network", "server", "no_worker"]);
 
 /** Whoever it is that does not answer, it comes back some day. */
 function isAway(error: UploadError): boolean {
@@ -42,7 +45,7 @@ export class Tries {
   /** Resolves when it is time for the next try; rejects with the error if there is to be none. */
   async after(error: unknown): Promise<void> {
     this.signal.throwIfAborted();
-    if (!(error instanceof UploadError) || !error.retriable || error.code === "mismatch") {
+    if (!(error instanceof UploadError) || !error.retriable || !PASSES.has(error.code)) {
       throw error;
     }
     if (this.#tries === 0) {

@@ -14,7 +14,7 @@ export async function sendByTus(leg: Leg, described: Described): Promise<void> {
   let offset = described.offset ?? 0;
   // Few, long requests: the server reads what came before once more with the last one.
   let most = Number.POSITIVE_INFINITY;
-  let known = described.offset !== undefined;
+  let known = true;
   for (;;) {
     try {
       if (!known) {

@@ -143,8 +143,6 @@ export interface Hasher {
     signal: AbortSignal,
     key?: string,
   ): Promise<string>;
-  /** Whether something is kept under this key. */
-  remembers(key: string): Promise<boolean>;
 }
 
 /** The dataset that files go to. */

@@ -167,8 +167,10 @@ export class FileUpload implements Upload {
     const known = await this.#kept(this.#fingerprint, () => (this.#fingerprint = undefined));
     let oid = first ? await this.#hashed(known) : undefined;
 
-    const begin = (): Promise<Described> =>
-      api.begin({ size: source.size, filename: plain(source.name), fingerprint: known, oid }, signal);
+    const begin = (): Promise<Described> => {
+      const same = oid === undefined ? { fingerprint: known } : { oid };
+      return api.begin({ size: source.size, filename: plain(source.name), ...same }, signal);
+    };
     this.#is("sending");
     let now = await this.#tries(signal)
       .until(begin)
@@ -180,13 +182,24 @@ export class FileUpload implements Upload {
         oid = await this.#hashedFirst(known);
         return this.#tries(signal).until(begin);
       });
+    if (now.state === "verified" && oid === undefined && this.#hash === undefined) {
+      // Another page has sent a file that looks the same. Is it?
+      this.#is("hashing");
+      oid = await this.#hashed(known);
+      if (oid !== undefined && oid !== now.oid) {
+        now = await this.#tries(signal).until(begin);
+      }
+    }
     this.#id = now.id;
     if (now.state === "open") {
-      now = { ...now, ...(await this.#own(now.id, signal)) };
+      const watched = await this.#watched(now.id, signal);
+      if (watched || now.offset === undefined) {
+        now = { ...now, ...(await this.#tries(signal).until(() => api.show(now.id, signal))) };
+      }
     }
     if (now.state === "open") {
-      const hashing = oid === undefined ? this.#beside(known, now, signal) : undefined;
-      await Promise.race([this.#send(now, begin, signal), hashing?.failed ?? never]);
+      const unreadable = oid === undefined ? this.#beside(known) : never;
+      await Promise.race([this.#send(now, begin, signal), unreadable]);
     }
     const told = await this.#complete(now, signal);
     const own = oid ?? (await this.#hash);
@@ -230,6 +243,7 @@ export class FileUpload implements Upload {
         this.#standing.sent(bytes);
       },
       again,
+      notes: surroundings.notes,
     };
     if (now.transfer === "tus") {
       await sendByTus(leg, now);
@@ -245,9 +259,9 @@ export class FileUpload implements Upload {
     const tries = this.#tries(signal);
     let told = now;
     while (told.state !== "verified" && told.state !== "unverified") {
+      this.#is("checking");
       told = await tries.until(() => api.complete(now.id, undefined, signal));
       if (told.state === "received") {
-        this.#is("checking");
         this.#standing.sent(this.source.size);
         this.#standing.checked(told.progress ?? 0);
         await pause(ASKING, signal);
@@ -256,41 +270,42 @@ export class FileUpload implements Upload {
     return told;
   }
 
-  /** Makes this the only tab that sends the file; what the server says when it is. */
-  async #own(id: string, signal: AbortSignal): Promise<Partial<Described>> {
+  /** Makes this the only tab that sends the file. True if another one did so until now, or to the end. */
+  async #watched(id: string, signal: AbortSignal): Promise<boolean> {
     const { locks } = this.shared.surroundings;
     if (locks === undefined || this.#unlock !== undefined) {
-      return {};
+      return false;
     }
     const name = `ckanext-publish upload ${id}`;
     this.#unlock = await tryLock(locks, name);
-    return this.#unlock === undefined ? this.#watch(locks, name, id, signal) : {};
+    if (this.#unlock !== undefined) {
+      return false;
+    }
+    await this.#watch(locks, name, id, signal);
+    return true;
   }
 
-  async #watch(locks: LockManager, name: string, id: string, signal: AbortSignal): Promise<Described> {
+  async #watch(locks: LockManager, name: string, id: string, signal: AbortSignal): Promise<void> {
     const enough = new AbortController();
-    let mine = false;
     lockWhenFree(locks, name, enough.signal).then(
       (unlock) => {
-        mine = !enough.signal.aborted;
-        if (mine) {
-          this.#unlock = unlock;
-        } else {
+        if (enough.signal.aborted) {
           unlock();
+        } else {
+          this.#unlock = unlock;
         }
       },
       () => undefined,
     );
     try {
-      for (;;) {
-        this.#is("watching");
-        const asked = mine; // before the question: what it did last is in the answer
+      this.#is("watching");
+      while (this.#unlock === undefined) {
         const now = await this.#tries(signal).until(() => this.shared.api.show(id, signal));
         const parts = now.parts?.reduce((sum, part) => sum + part.size, 0);
         this.#standing.sent(now.state === "open" ? (now.offset ?? parts ?? 0) : this.source.size);
         this.#standing.checked(now.progress ?? 0);
-        if (asked || (now.state !== "open" && now.state !== "received")) {
-          return now;
+        if (now.state !== "open" && now.state !== "received") {
+          return;
         }
         await pause(ASKING, signal);
       }
@@ -299,35 +314,13 @@ export class FileUpload implements Upload {
     }
   }
 
-  /** Hashes while the file is sent. `failed` rejects if the file cannot be read. */
-  #beside(known: string, now: Described, signal: AbortSignal): { failed: Promise<never> } {
-    this.#hash ??= this.#hashUnlessLate(known, now, signal);
-    const hash = this.#hash;
-    return {
-      failed: new Promise((_, reject) => {
-        hash.catch((error: unknown) => {
-          this.#hash = undefined;
-          reject(error as Error);
-        });
-      }),
-    };
+  /** Hashes while the file is sent. Rejects if the file cannot be read, and never resolves. */
+  async #beside(known: string): Promise<never> {
+    await this.#hashed(known);
+    return never;
   }
 
-  /** Of a file that another page has sent some of, only if that page's hash can be gone on with. */
-  async #hashUnlessLate(known: string, now: Described, signal: AbortSignal): Promise<string | undefined> {
-    const { hasher, api } = this.shared;
-    if (hasher.limit < this.source.size) {
-      return undefined;
-    }
-    if (!(await hasher.remembers(known))) {
-      const there = await this.#tries(signal).until(() => api.show(now.id, signal));
-      if ((there.offset ?? 0) > 0 || (there.parts?.length ?? 0) > 0) {
-        return undefined;
-      }
-    }
-    return this.#hashing(known);
-  }
-
+  /** Undefined if there is no way to hash it here. */
   async #hashed(known: string): Promise<string | undefined> {
     if (this.shared.hasher.limit < this.source.size) {
       return undefined;

@@ -87,11 +87,19 @@ def write_ini(box: Sandbox, path: Path, **options: str) -> Path:
     return path
 
 
-def gunicorn_on(descriptor: int, workers: int) -> list[str]:
+def gunicorn_on(descriptor: int, workers: int, threads: int = 8) -> list[str]:
     """The command; *descriptor* is of a listener."""
     command = [sys.executable, "-m", "gunicorn", "ckanext.external_storage.wsgi:app"]
     command += ["--bind", f"fd://{descriptor}", "--worker-class", "gthread", "--workers", str(workers)]
-    command += ["--threads", "8", "--timeout", "300", "--graceful-timeout", "1", "--no-control-socket"]
+    command += [
+        "--threads",
+        str(threads),
+        "--timeout",
+        "300",
+        "--graceful-timeout",
+        "1",
+        "--no-control-socket",
+    ]
     return [*command, "--limit-request-field_size", "16380"]
 
 

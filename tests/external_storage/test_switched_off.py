@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
+import ckantoolkit as tk
 import pytest
-from ckan.tests import helpers
+from ckan.tests import factories, helpers
+from werkzeug.serving import make_server
 
+from tests.external_storage.test_recipes import run
+from tests.interop import documents
 from tests.portal import Portal, editor_and_dataset, standing
+
+
+def test_who_leaves_for_good_takes_the_files_along(tmp_path: Path):
+    data = f"id,value\n1,{uuid.uuid4()}\n".encode()
+    with standing() as portal:
+        editor, dataset = editor_and_dataset(private=True)
+        resource = portal.publish(editor, dataset, data, "rain.csv")
+        server = make_server("127.0.0.1", 0, portal.app.flask_app, threaded=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        values = {
+            "https://data.example.org": tk.config["ckan.site_url"],
+            "/var/lib/ckan/default": tk.config["ckan.storage_path"],
+        }
+        script = documents.filled_in(documents.example("external_storage_upkeep", "leave.py"), values)
+        address = f"http://127.0.0.1:{server.server_port}"
+        run([sys.executable, "-c", script], address, factories.SysadminWithToken(), tmp_path)
+        server.shutdown()
+    with helpers.changed_config("ckan.plugins", ""), standing() as portal:
+        assert portal.get(resource["url"], editor).data == data
 
 
 @pytest.fixture(params=["", "authz_service versioning"], ids=["no plugin", "history"])

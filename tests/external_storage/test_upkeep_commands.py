@@ -12,9 +12,11 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import ckan.i18n
 import pytest
 import sqlalchemy as sa
 from ckan import plugins
+from ckan.lib.i18n import build_js_translations
 from click.testing import CliRunner, Result
 from werkzeug.serving import make_server
 
@@ -195,6 +197,18 @@ def site(app, own_store, ckan_config, monkeypatch: pytest.MonkeyPatch) -> Iterat
     server.shutdown()
 
 
+@pytest.fixture
+def own_translations(tmp_path: Path, ckan_config, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where CKAN keeps translations for scripts: German alone, in a second instead of a minute."""
+    core = Path(ckan.i18n.__file__).parent
+    (tmp_path / "i18n").mkdir()
+    (tmp_path / "i18n" / "de").symlink_to(core / "de")
+    (tmp_path / "i18n" / "ckan.pot").symlink_to(core / "ckan.pot")
+    monkeypatch.setitem(ckan_config, "ckan.i18n_directory", str(tmp_path))
+    monkeypatch.setitem(ckan_config, "ckan.storage_path", str(tmp_path))
+    return tmp_path / "i18n" / "js"
+
+
 def problems(name: str) -> str:
     return "\n".join({**checks.CHECKS, **checks.SLOW_CHECKS}[name]())
 
@@ -242,6 +256,22 @@ def test_check_names_the_repair(run: Run, site, own_store, ckan_config, monkeypa
         for endpoint in [name for name in answering if name.endswith("resource.download")]:
             patch.setitem(answering, endpoint, lambda **parts: "")
         assert "Remove that plugin" in problems("download address")
+
+
+def test_translations_for_scripts(own_translations: Path, with_plugins, ckan_config, monkeypatch):
+    """CKAN makes no file again that is newer than all catalogs, even if a plugin has come since."""
+    assert problems("translations") == "", "a site that speaks English"
+    monkeypatch.setitem(ckan_config, "ckan.locales_offered", ["de", "sv"])
+    german = own_translations / "de.js"
+    german.parent.mkdir(parents=True)
+    german.write_text("{}")
+    build_js_translations()
+    (problem,) = problems("translations").splitlines()
+    assert problem.endswith(f"Run: rm -f {own_translations}/*.js && ckan translation js")
+    german.unlink()
+    build_js_translations()
+    assert problems("translations") == ""
+    assert json.loads(german.read_text())["Pause"] == [None, "Anhalten"]
 
 
 def test_a_wrong_set_up_is_in_the_log_and_does_not_prevent_the_start(

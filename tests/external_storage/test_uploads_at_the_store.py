@@ -13,7 +13,7 @@ import ckantoolkit as tk
 import pytest
 import requests
 
-from ckanext.external_storage import config, errors, jobs
+from ckanext.external_storage import config, errors, jobs, model
 from ckanext.external_storage.transfer import standing, sweeping, uploads
 from tests.portal import Portal, editor_and_dataset, oid_of
 from tests.portal import standing as standing_portal
@@ -82,15 +82,23 @@ def test_a_large_file_in_parts_is_hashed_by_a_job(client, large):
     assert (upload["transfer"], upload["part_size"]) == ("multipart", 16 << 20)
     send_parts(client, upload, large, [2])
     assert client.show(upload)["parts"] == [{"number": 2, "size": 1000}]
-    assert "Send the rest" in client.complete(upload, 409)["message"]
+    missing = client.complete(upload, 409)
+    assert "Send the rest" in missing["message"]
+    assert missing["code"] == "bytes_missing"
     again = client.begin(len(large), 200, fingerprint="large")
     assert again["id"] == upload["id"], "another computer goes on with it"
     send_parts(client, upload, large, [1])
     assert "ckan jobs worker" in client.complete(upload, 503)["message"]
     assert client.show(upload)["state"] == "received"
+    found = client.begin(len(large), 200, fingerprint="large")
+    assert (found["id"], found["state"]) == (upload["id"], "received"), "a closed page finds it again"
     assert jobs.check_upload(upload["id"]) == "verified"
+    assert client.begin(len(large), 200, fingerprint="large")["oid"] == oid_of(large)
     assert jobs.check_upload(upload["id"]) == "verified"
     assert client.complete(upload)["oid"] == hashlib.sha256(large).hexdigest()
+    with config.engine().begin() as connection:
+        connection.execute(model.link.delete().where(model.link.c.oid == oid_of(large)))
+    assert client.begin(len(large), fingerprint="large")["id"] != upload["id"], "it is the dataset's no more"
 
 
 def test_parts_that_there_are_not(client):

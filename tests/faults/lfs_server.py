@@ -30,8 +30,8 @@ LATER = {409, 423, 503}
 class Server:
     """Its listener stays with the test: who connects while no server is there waits for the next one."""
 
-    def __init__(self, ini: Path):
-        self._ini = ini
+    def __init__(self, ini: Path, threads: int = 8):
+        self._ini, self._threads = ini, threads
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._process: subprocess.Popen[bytes] | None = None
         self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -42,7 +42,7 @@ class Server:
         descriptor = self._listener.fileno()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                gunicorn_on(descriptor, workers=1),
+                gunicorn_on(descriptor, workers=1, threads=self._threads),
                 cwd=ROOT,
                 env={**os.environ, "CKAN_INI": str(self._ini)},
                 pass_fds=[descriptor],
@@ -51,6 +51,13 @@ class Server:
                 stderr=log,
                 start_new_session=True,  # gunicorn's processes are a group of their own, killed as one
             )
+
+    def worker(self) -> int:
+        """The pid of the process that answers, once it does."""
+        assert self._process
+        assert requests.get(f"{self.address}/lfs/health", timeout=PATIENCE_SECONDS).json()["healthy"]
+        id = self._process.pid
+        return int(Path(f"/proc/{id}/task/{id}/children").read_text())
 
     def kill(self) -> None:
         if self._process:

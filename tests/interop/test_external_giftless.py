@@ -21,7 +21,7 @@ from werkzeug.datastructures import FileStorage
 from ckanext.authz_service import giftless, keys
 from ckanext.external_storage import config, ini, jobs
 from ckanext.external_storage.model import upload as uploads
-from ckanext.external_storage.transfer import hashing
+from ckanext.external_storage.transfer import hashing, verifying
 from tests.giftless_server import Giftless, running
 from tests.portal import Portal, editor_and_dataset, oid_of, path, pointer, standing
 from tests.upload_client import Client
@@ -234,6 +234,34 @@ def test_unverified_files_can_be_used_at_once(portal: Portal, server: Giftless, 
     assert bytes_of(portal, right) == data
     assert portal.action("get_resource_download_spec", id=right["id"])["verified"] is True
     assert "not verified" not in portal.get(f"/dataset/{last['name']}/resource/{right['id']}").text
+
+
+def test_verify_reads_the_copy_of_each_dataset(portal: Portal, server: Giftless, data: bytes):
+    """And names the dataset whose copy is not what it was."""
+    datasets = []
+    for _ in range(3):
+        editor, dataset = editor_and_dataset()
+        send(portal, editor, dataset, data)
+        datasets.append(dataset["id"])
+    first, second, third = sorted(datasets)
+
+    def found(which: verifying.Which) -> list[tuple[str, tuple[str, ...]]]:
+        checked = verifying.check(config.engine(), config.store(), which)
+        return [(each.what, each.package_ids) for each in checked if each.oid == oid_of(data)]
+
+    def of_dataset(id: str) -> list[tuple[str, tuple[str, ...]]]:
+        return found(verifying.Which(package_id=id))
+
+    place = server.files / "ckan"
+    assert [each for id in datasets for each in of_dataset(id)] == [("well", ())] * 3
+    (place / second / oid_of(data)).write_bytes(b"x" + data[1:])
+    (place / third / oid_of(data)).unlink()
+    assert of_dataset(first) == [("well", ())]
+    wrong = [("corrupt", (second,)), ("missing", (third,))]
+    assert found(verifying.Which(after=(oid_of(data), ""))) == [("well", ()), *wrong]
+    (begun, *_) = verifying.check(config.engine(), config.store(), verifying.Which((oid_of(data), "")))
+    assert found(verifying.Which(after=(begun.oid, begun.key))) == wrong
+    assert verifying.count(config.engine(), verifying.Which((begun.oid, begun.key))) >= 2
 
 
 def test_files_of_before_there_were_records(portal: Portal, server: Giftless, data: bytes):

@@ -100,7 +100,7 @@ export class UploadField {
     if (problem) {
       row.show({ state: "refused", problem });
       this.announce(problem);
-      row.focus();
+      row.element.focus();
       return;
     }
     this.form.propose(source.name);
@@ -110,13 +110,13 @@ export class UploadField {
     });
     if (source.size > 0) {
       void this.run(chosen);
-      row.focus();
+      row.element.focus();
       return;
     }
     const question = this.words.say._("The file is empty: it has 0 bytes. Is it the right one?");
     row.show({ state: "asking", problem: question });
     this.announce(question);
-    row.focus();
+    row.element.focus();
   }
 
   private async run(chosen: Chosen): Promise<void> {

@@ -8,6 +8,7 @@ Foreign exceptions end in the adapter: every method raises only `errors.StorageE
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -223,6 +224,14 @@ def read_from(source: Readable, count: int, size: int, left: int) -> bytes:
         return source.read(count)
     except OSError as error:
         raise errors.WrongSize(size, size - left) from error
+
+
+def sha256_of(source: Readable) -> str:
+    """Of all bytes that are left in it, in lower-case hex."""
+    digest = hashlib.sha256()
+    while chunk := source.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def key_maker(store: ObjectStore | None) -> Callable[[str | None, str | None, int, str], str]:

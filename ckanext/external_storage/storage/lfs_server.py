@@ -22,7 +22,7 @@ import requests
 
 from ckanext.external_storage import errors
 from ckanext.external_storage.client import LfsServer, Trouble
-from ckanext.external_storage.storage.base import SERVER_KEYS, Readable, Signed, Stat
+from ckanext.external_storage.storage.base import SERVER_KEYS, Readable, Signed, Stat, sha256_of
 
 CHUNK = 1 << 20
 # The upload's id makes a key unique; the server knows nothing of it.
@@ -65,8 +65,10 @@ class LfsServerStore:
             self._server.send(upload, checked, oid, size)
         while checked.read(CHUNK):  # what has not been sent must be right, too
             pass
-        if upload is None and sha256_of(self._opened(place)) != oid:
-            raise errors.OtherBytesThere(oid)
+        if upload is None:
+            with self._opened(place) as there:
+                if sha256_of(there) != oid:
+                    raise errors.OtherBytesThere(oid)
         return oid
 
     def open(self, key: str) -> IO[bytes]:
@@ -128,15 +130,6 @@ def _copied(source: Readable, copy: IO[bytes], size: int) -> str:
         except OSError as error:
             raise errors.StoreFull from error
     copy.seek(0)
-    return digest.hexdigest()
-
-
-def sha256_of(file: IO[bytes]) -> str:
-    """Of all bytes, in lower-case hex; closes the file."""
-    digest = hashlib.sha256()
-    with file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
     return digest.hexdigest()
 
 

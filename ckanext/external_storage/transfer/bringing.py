@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import uuid
 from datetime import datetime
@@ -11,20 +10,18 @@ from typing import IO
 import sqlalchemy as sa
 
 from ckanext.external_storage import errors, model
-from ckanext.external_storage.storage.base import ObjectStore, key_maker
+from ckanext.external_storage.storage.base import ObjectStore, key_maker, sha256_of
 from ckanext.external_storage.transfer import links, quota, receiving, uploads
 from ckanext.external_storage.transfer.dead_keys import bury
 
 
 def measure(stream: IO[bytes]) -> tuple[str, int]:
     """sha256 and size in bytes; the stream is at its start before and after."""
+    size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
-    digest, size = hashlib.sha256(), 0
-    while chunk := stream.read(1 << 20):
-        digest.update(chunk)
-        size += len(chunk)
+    oid = sha256_of(stream)
     stream.seek(0)
-    return digest.hexdigest(), size
+    return oid, size
 
 
 def bring(

@@ -72,8 +72,8 @@ def require_open(upload: Upload) -> None:
         raise errors.UploadOver(upload.reason)
 
 
-# One statement for any number of rows, and one text, which is compiled once: an INSERT with ON CONFLICT that
-# is put together anew costs SQLAlchemy more than the database needs for some rows.
+# One statement for any number of rows, and one text, which is compiled once: an INSERT with ON CONFLICT is
+# compiled anew each time by SQLAlchemy, which takes longer than the database takes for some rows.
 _OPEN = sa.text(
     f"""
     INSERT INTO external_storage_upload AS old

@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from ckanext.external_storage import errors, model
-from ckanext.external_storage.storage.base import ObjectStore
+from ckanext.external_storage.storage.base import SERVER_KEYS, ObjectStore, ServerStore, sha256_of
 
-#: Bytes read at a time, and objects asked of the database at a time.
-CHUNK = 1 << 20
+#: Copies asked of the database at a time.
 BATCH = 1000
 
 What = Literal["well", "missing", "corrupt", "unreadable"]
 
+_LINK, _OBJECT = model.link.c, model.object.c
+_KEY = sa.func.coalesce(_LINK.own_key, _OBJECT.key)
+_SIZE = sa.func.coalesce(_LINK.unverified_size, _OBJECT.size)
+
 
 @dataclass(frozen=True)
 class Which:
-    """Objects after the oid ``after``, by oid; of one dataset; that came or were used in a save at ``since``
-    or later. What is None does not narrow."""
+    """Copies after this oid and key, in that order; of one dataset; that came or were used in a save at
+    ``since`` or later. What is None does not narrow."""
 
-    after: str = ""
+    after: tuple[str, str] = ("", "")
     package_id: str | None = None
     since: datetime | None = None
 
-    def condition(self) -> sa.ColumnElement[bool]:
-        o, link = model.object.c, model.link.c
-        conditions = [o.oid > self.after]
+    def copies(self) -> sa.Select[Any]:
+        """``oid, key, size`` in order: one row for an object, or for each copy if datasets have their own."""
+        oid, key = self.after
+        conditions = [_OBJECT.oid >= oid, sa.or_(_OBJECT.oid > oid, key < _KEY)]
         if self.package_id is not None:
-            conditions.append(sa.exists().where(link.oid == o.oid, link.package_id == self.package_id))
+            conditions.append(_LINK.package_id == self.package_id)
         if self.since is not None:
-            conditions.append(sa.exists().where(link.oid == o.oid, link.used_at >= self.since))
-        return sa.and_(*conditions)
+            conditions.append(_LINK.used_at >= self.since)
+        columns = _OBJECT.oid, _KEY.label("key"), _SIZE.label("size")
+        query = sa.select(*columns).distinct().outerjoin_from(model.object, model.link)
+        return query.where(*conditions).order_by(*columns)
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Checked:
     """``size`` in bytes; ``package_ids`` of the datasets that have it, where it is not well."""
 
     oid: str
+    key: str
     size: int
     what: What
     package_ids: tuple[str, ...] = ()
@@ -51,55 +57,50 @@ class Checked:
 
 def count(engine: sa.Engine, which: Which) -> int:
     with engine.connect() as connection:
-        query = sa.select(sa.func.count()).select_from(model.object).where(which.condition())
+        query = sa.select(sa.func.count()).select_from(which.copies().subquery())
         return connection.execute(query).scalar_one()
 
 
 def check(engine: sa.Engine, store: ObjectStore, which: Which) -> Iterator[Checked]:
-    """Read every object and hash it, in the order of oids.
+    """Read every copy and hash it, in the order of oids and keys.
 
-    An object that is collected as garbage meanwhile is left out. Raises StoreUnavailable if the store as a
-    whole cannot be asked; one object that cannot be read is "unreadable".
+    What is collected as garbage meanwhile is left out. Raises StoreUnavailable if the store as a whole cannot
+    be asked; one object that cannot be read is "unreadable".
     """
     while rows := _some(engine, which):
         for row in rows:
             what = _look(store, row.key, row.size, row.oid)
             if what == "well":
-                yield Checked(row.oid, row.size, what)
+                yield Checked(row.oid, row.key, row.size, what)
             elif (package_ids := _still_there(engine, row.oid, row.key)) is not None:
-                yield Checked(row.oid, row.size, what, package_ids)
-        which = Which(rows[-1].oid, which.package_id, which.since)
+                yield Checked(row.oid, row.key, row.size, what, package_ids)
+        which = replace(which, after=(rows[-1].oid, rows[-1].key))
 
 
 def _some(engine: sa.Engine, which: Which) -> list[sa.Row]:
-    query = sa.select(model.object).where(which.condition()).order_by(model.object.c.oid).limit(BATCH)
     with engine.connect() as connection:
-        return list(connection.execute(query))
+        return list(connection.execute(which.copies().limit(BATCH)))
 
 
 def _look(store: ObjectStore, key: str, size: int, oid: str) -> What:
+    if key.startswith(SERVER_KEYS) != isinstance(store, ServerStore):
+        return "unreadable"  # it is in the store that the site had before
     found = store.stat(key)
     if found is None:
         return "missing"
     if found.size != size:
         return "corrupt"
-    digest = hashlib.sha256()
     try:
         with store.open(key) as file:
-            while chunk := file.read(CHUNK):
-                digest.update(chunk)
+            return "well" if sha256_of(file) == oid else "corrupt"
     except (errors.StorageError, OSError):
         return "unreadable"
-    return "well" if digest.hexdigest() == oid else "corrupt"
 
 
 def _still_there(engine: sa.Engine, oid: str, key: str) -> tuple[str, ...] | None:
-    """Ids of the datasets that have the object; None if it is gone, or is another copy now."""
+    """Ids of the datasets that have the copy; None if it is gone, or is another one now."""
+    query = sa.select(_LINK.package_id).outerjoin_from(model.object, model.link)
+    query = query.where(_OBJECT.oid == oid, key == _KEY).order_by(_LINK.package_id)
     with engine.connect() as connection:
-        now = connection.execute(sa.select(model.object.c.key).where(model.object.c.oid == oid)).scalar()
-        links = connection.execute(
-            sa.select(model.link.c.package_id)
-            .where(model.link.c.oid == oid)
-            .order_by(model.link.c.package_id)
-        ).scalars()
-        return tuple(links) if now == key else None
+        found = list(connection.execute(query).scalars())
+    return tuple(filter(None, found)) if found else None

@@ -1,0 +1,141 @@
+"""A site whose files are in a real giftless: scripts and browsers send them there themselves."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from ckan import model
+from ckan.lib.jobs import Worker
+from ckan.plugins import toolkit as tk
+from werkzeug.serving import make_server
+
+from ckanext.authz_service import giftless, keys
+from ckanext.external_storage import jobs
+from tests import npm_package
+from tests.giftless_server import Giftless, running
+from tests.interop import documents
+from tests.portal import Portal, editor_and_dataset, oid_of, standing
+
+OPTION = "ckanext.external_storage."
+#: More than a file that is always hashed first: so the client hears from the site that it must.
+DATA = b"0123456789abcdef" * ((1 << 20) + 1)
+
+PROGRAM = """
+import { Client, savedAs, sourceOf } from "ckanext-publish-client";
+import { text } from "node:stream/consumers";
+
+const { url, token, organization, dataset, path, most } = JSON.parse(await text(process.stdin));
+const client = new Client(token, organization, dataset, url, null, {}, { hashFirstMax: most });
+const states = new Set();
+const upload = client.upload(await sourceOf(path));
+upload.onProgress(({ state }) => states.add(state));
+try {
+  const uploaded = await upload.start();
+  const resource = { package_id: dataset, ...savedAs(uploaded, "a.csv") };
+  const saved = await client.action("resource_create", resource);
+  const sentAgain = await client.pushBlob(path);
+  console.log(JSON.stringify({ states: [...states], uploaded, resource: saved.result, sentAgain }));
+} catch (error) {
+  console.log(JSON.stringify({ states: [...states], code: error.code, message: error.message }));
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("keys")
+    keys.generate(directory, "ES256")
+    keys.generate(directory, giftless.ALGORITHM, giftless.ROLE)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def server(keys_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Giftless]:
+    for_pages = documents.filled_in(
+        documents.example("external_storage_giftless", "giftless.yaml, the part for browsers"),
+        {"https://data.example.org": "'*'"},
+    )
+    directory = tmp_path_factory.mktemp("giftless")
+    public_key = keys.public_path(keys_dir, giftless.ROLE)
+    with running(public_key, directory, action_lifetime=1, for_pages=for_pages) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def portal() -> Iterator[Portal]:
+    with standing() as portal:
+        yield portal
+
+
+@pytest.fixture
+def url(portal: Portal, server: Giftless, keys_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The site at an address, for clients in processes of their own."""
+    site = make_server("127.0.0.1", 0, portal.app.app, threaded=True)
+    url = f"http://127.0.0.1:{site.server_port}"
+    monkeypatch.setitem(tk.config, "ckan.site_url", url)
+    monkeypatch.setitem(tk.config, "ckanext.authz_service.keys_dir", str(keys_dir))
+    monkeypatch.setitem(tk.config, OPTION + "storage_service_url", server.url)
+    threading.Thread(target=site.serve_forever, daemon=True).start()
+    yield url
+    site.shutdown()
+
+
+@pytest.fixture
+def worker(portal: Portal, url: str) -> Iterator[None]:
+    """``ckan jobs worker``, but for the time that it takes to start."""
+    model.Session.remove()
+    model.meta.engine.dispose()  # it must not share a connection with this process
+    process = multiprocessing.get_context("fork").Process(target=lambda: Worker().work())
+    process.start()
+    while not jobs.worker_alive():
+        assert process.is_alive()
+        time.sleep(0.1)
+    yield
+    process.terminate()
+    process.join(30)
+
+
+def upload(url: str, tmp_path: Path, **question: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A new dataset, and what the program says of the upload to it."""
+    editor, dataset = editor_and_dataset()
+    (tmp_path / "levels.csv").write_bytes(DATA)
+    (tmp_path / "program").mkdir()
+    question |= {
+        "url": url,
+        "token": editor["token"],
+        "organization": dataset["organization"]["name"],
+        "dataset": dataset["name"],
+        "path": str(tmp_path / "levels.csv"),
+    }
+    return dataset, npm_package.run(PROGRAM, tmp_path / "program", question)
+
+
+def test_a_script_sends_a_file_that_is_checked(server: Giftless, url: str, worker: None, tmp_path: Path):
+    dataset, told = upload(url, tmp_path)
+    assert told["states"] == ["sending", "hashing", "checking", "done"]
+    assert told["uploaded"]["uploadId"]
+    assert told["uploaded"]["oid"] == told["resource"]["sha256"] == oid_of(DATA)
+    assert told["sentAgain"] is False
+    assert (server.files / "ckan" / dataset["id"] / oid_of(DATA)).read_bytes() == DATA
+    assert requests.get(told["resource"]["url"], timeout=30).content == DATA
+
+
+def test_a_script_sends_a_file_that_is_believed(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(tk.config, OPTION + "verify_external", False)
+    _, told = upload(url, tmp_path)
+    assert told["uploaded"]["uploadId"] is None
+    assert (told["resource"]["sha256"], told["resource"]["size"]) == (oid_of(DATA), len(DATA))
+    assert told["sentAgain"] is False
+
+
+def test_a_script_does_not_read_what_is_too_large(url: str, tmp_path: Path):
+    _, told = upload(url, tmp_path, most=len(DATA) - 1)
+    assert (told["code"], told["states"]) == ("hash_first", ["sending", "failed"])
+    assert "16 MB" in told["message"]
