@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Dialog, Locator, Page, Request, expect
+from playwright.sync_api import Browser, Dialog, Locator, Page, Request, Route, expect
 
 from tests.e2e.conftest import LiveSite, Person, log_in
 
@@ -152,10 +152,17 @@ def test_replaced_and_removed(visitor: Page, site: LiveSite, person, organizatio
 
 
 def test_paused_resumed_and_cancelled(visitor: Page, person, organization, large: Path):
-    """And the page asks before it is left."""
+    """And the page asks before it is left. All of it under a policy that forbids CKAN's inline handlers."""
     dataset = dataset_of(person, organization)
     log_in(visitor, person)
     form = f"/dataset/{dataset['name']}/resource/new"
+
+    def strict(route: Route) -> None:
+        answer = route.fetch()
+        policy = "script-src 'self'; worker-src 'self'; connect-src 'self'"
+        route.fulfill(response=answer, headers={**answer.headers, "Content-Security-Policy": policy})
+
+    visitor.route(f"**{form}", strict)
     visitor.goto(form)
     slow = visitor.context.new_cdp_session(visitor)
     slow.send("Network.enable")

@@ -186,6 +186,7 @@ export class FileRow {
           .filter(Boolean)
           .join(" · ");
       case "offline":
+        if (view.problem) return say._("Waiting at %(percent)s. The upload goes on by itself.", { percent });
         return say._("No connection, at %(percent)s. The upload goes on by itself as soon as there is one.", { percent });
       case "paused":
         return say._("Paused at %(percent)s", { percent });
