@@ -85,6 +85,10 @@ def test_a_new_dataset_gets_twenty_files(visitor: Page, site: LiveSite, person, 
     visitor.get_by_role("button", name="Next: Add Data").click()
     dataset = {"id": visitor.url.split("/")[-3]}
     sent = Requests(visitor)
+    for number in range(101):
+        write(tmp_path / "too many" / f"{number}.csv")
+    drop(visitor, tmp_path / "too many")
+    expect(visitor.locator(".external-storage-notes")).to_contain_text("at most 100 can be added at a time")
     drop(visitor, folder)
     total = visitor.locator(".external-storage-total")
     expect(total).to_have_text("13 of 13 files have arrived")

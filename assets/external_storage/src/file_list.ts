@@ -129,13 +129,15 @@ export class FileList {
     }
     this.saving = true;
     this.changed();
+    let unsaved: ListRow[] = [];
+    let asked = false;
     try {
-      const unsaved = this.unsure ? await this.notThereYet(ready) : ready;
+      unsaved = this.unsure ? await this.notThereYet(ready) : ready;
       const { others, save } = this.filledIn();
       const resources = unsaved.flatMap((row) =>
         row.uploaded ? [resourceOf(row.uploaded, row.file.name, row.name.value, row.format.value, others)] : [],
       );
-      this.unsure = true;
+      this.unsure = asked = true;
       await this.dataset.add(resources, { ...save, ...this.publishing(rest.length === 0) });
       this.unsure = false;
       for (const row of ready) row.show("saved");
@@ -152,7 +154,9 @@ export class FileList {
       );
       rest[0]?.focus();
     } catch (error) {
-      this.notSaved(ready, error);
+      // An error that says what is wrong says that nothing was saved, if it is the save's own.
+      if (asked && error instanceof NotSaved && error.reason !== "unsure") this.unsure = false;
+      this.notSaved(unsaved, error);
     } finally {
       this.saving = false;
       this.changed();
@@ -185,15 +189,13 @@ export class FileList {
         say._("The site did not answer as it should, so it is not known whether the files are saved. Save again: none is added twice."),
       );
     } else if (error.reason === "forbidden") {
-      this.unsure = false;
       this.complain(
         say._("Nothing was saved: you are not logged in any more, or may not change this dataset. Log in again in another tab, then save again."),
       );
     } else {
-      this.unsure = false;
       rows.forEach((row, at) => row.object(texts(error.files[at] ?? {}, ["name", "format"]), Object.keys(error.files[at] ?? {})));
       const wrong = rows.filter((row) => row.hasProblem);
-      const about = texts(error.dataset, OF_THE_SAVE);
+      const about = texts(error.dataset, [...OF_THE_SAVE, "message"]);
       const summary = wrong.length
         ? say.ngettext(
             "Nothing was saved: something is wrong with %(num)d file. It says what. Correct or remove it, then save again.",

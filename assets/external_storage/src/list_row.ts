@@ -47,6 +47,7 @@ export class ListRow {
     title.dir = "auto";
     this.icon.setAttribute("aria-hidden", "true");
     const size = make("span", "external-storage-size", words.size(file.size));
+    size.dir = "auto";
     const heading = make("span", "external-storage-title", title, " ", size);
     const head = make("p", "external-storage-head", this.icon, heading);
     this.bar = make("div", "progress external-storage-bar", this.fill);
