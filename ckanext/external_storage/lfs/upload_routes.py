@@ -184,10 +184,10 @@ def _begun(
     """
     if isinstance(item, errors.StorageError):
         return _error(item)
-    upload = item[0]
+    upload, new = item
     if upload.transfer == "stream" and upload.size == 0 and upload.state == "open":
         upload = beginning.take_in_empty(settings.engine(), store, upload)
-    told = _described(settings, upload)
+    told = {**_described(settings, upload), "new": new}
     if upload.state == "open" and upload.transfer == "tus":
         told["href"] = f"{settings.url}/uploads/{upload.id}/tus"
     if upload.state == "open" and upload.transfer == "put" and isinstance(store, SigningStore):
