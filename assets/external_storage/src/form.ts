@@ -135,6 +135,7 @@ export class ResourceForm {
     const readiness = this.readiness();
     if (readiness === "ready") {
       this.leaving = true;
+      this.freshen();
       // Somebody else may have a word, too.
       setTimeout(() => (this.leaving = !event.defaultPrevented));
       return;
@@ -142,6 +143,15 @@ export class ResourceForm {
     event.preventDefault();
     event.stopImmediatePropagation();
     if (readiness === "wait") this.wait(event.submitter);
+  }
+
+  /** Who has logged in again meanwhile has other tokens against forgery: asking for an upload's token got them. */
+  private freshen(): void {
+    const meta = (name: string) => document.querySelector<HTMLMetaElement>(`meta[name="${CSS.escape(name)}"]`)?.content;
+    const name = meta("csrf_field_name");
+    const field = name ? this.element.elements.namedItem(name) : null;
+    const value = name && meta(name);
+    if (field instanceof HTMLInputElement && value) field.value = value;
   }
 
   private wait(submitter: HTMLElement | null): void {

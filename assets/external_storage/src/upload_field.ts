@@ -277,7 +277,7 @@ export class UploadField {
       hints.push(say._("It replaces %(name)s.", { name: present.name }));
     }
     const size = this.chosen?.source.size ?? 0;
-    if (size >= WORTH_A_HINT && ["sending", "offline", "paused", "failed"].includes(state)) {
+    if (size >= WORTH_A_HINT && ["sending", "offline", "paused"].includes(state)) {
       hints.push(
         say._("If this page is closed meanwhile, choose the same file here again: the upload goes on where it was."),
       );
