@@ -139,6 +139,7 @@ export class UploadField {
   private failed(chosen: Chosen, error: unknown): void {
     const known = error instanceof UploadError ? error : new UploadError("server", String(error));
     const problem = this.words.error(known, chosen.source.size, limits(this.settings));
+    if (known.code === "logged_out") this.form.otherSession = true;
     const waited = this.form.isWaiting;
     this.form.stopWaiting();
     chosen.row.show({ state: FINAL.has(known.code) ? "refused" : "failed", problem, hints: this.hints("failed") });
