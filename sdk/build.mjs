@@ -19,7 +19,7 @@ const bundle = (entry, outfile, banner = "") =>
     bundle: true,
     minify: true,
     format: "iife",
-    target: ["es2021"],
+    target: ["es2022"],
     charset: "utf8",
     legalComments: "none",
     banner: { js: banner },

@@ -1,13 +1,15 @@
 /** The server's routes for uploads (docs/external_storage_uploads.rst). */
 
 import { refusal } from "./errors.js";
-import type { Http, HttpAnswer, HttpRequest, TokenSource } from "./types.js";
+import type { Http, HttpAnswer, HttpRequest, TokenSource, UploadError } from "./types.js";
 
 export interface Described {
   id: string;
   state: "open" | "received" | "verified" | "unverified" | "rejected" | "expired";
   transfer: "tus" | "put" | "multipart" | "stream";
   size: number;
+  /** Whether it has just been begun; else it goes on. */
+  new?: boolean;
   /** Where to send, if not in parts. */
   href?: string;
   header?: Record<string, string>;
@@ -58,10 +60,20 @@ export class Api {
     return answer;
   }
 
-  async begin(what: Begin, signal: AbortSignal): Promise<Described> {
-    const answer = await this.#answer("POST", this.#begin, signal, what);
-    const told = JSON.parse(answer.text) as Described;
-    return answer.status === 201 ? { ...told, offset: 0, parts: [] } : told; // nothing has come of a new one
+  /** For each, in order, an upload or why there is none. Rejects if nothing was begun. */
+  async begin(files: Begin[]): Promise<(Described | UploadError)[]> {
+    const [only] = files;
+    if (files.length === 1 && only !== undefined) {
+      return [known((await this.#json("POST", this.#begin, undefined, only)) as Described)];
+    }
+    const answer = (await this.#json("POST", this.#begin, undefined, { files })) as {
+      files: (Described | { error: { status: number } })[];
+    };
+    return answer.files.map((told) =>
+      "error" in told
+        ? refusal({ status: told.error.status, text: JSON.stringify(told.error), header: () => null })
+        : known(told),
+    );
   }
 
   async show(id: string, signal: AbortSignal): Promise<Described> {
@@ -81,20 +93,26 @@ export class Api {
     await this.ask({ method: "DELETE", url: `${this.#uploads}/${id}`, signal });
   }
 
-  async #json(method: string, url: string, signal: AbortSignal, message?: object): Promise<unknown> {
-    return JSON.parse((await this.#answer(method, url, signal, message)).text);
-  }
-
-  #answer(method: string, url: string, signal: AbortSignal, message?: object): Promise<HttpAnswer> {
-    const request: HttpRequest = { method, url, signal };
+  async #json(
+    method: string,
+    url: string,
+    signal: AbortSignal | undefined,
+    message?: object,
+  ): Promise<unknown> {
+    const request: HttpRequest = { method, url, ...(signal === undefined ? {} : { signal }) };
     if (message !== undefined) {
       request.headers = { "Content-Type": "application/json" };
       request.body = JSON.stringify(message);
     }
-    return this.ask(request);
+    return JSON.parse((await this.ask(request)).text);
   }
 
   #with(token: string, request: HttpRequest): Promise<HttpAnswer> {
     return this.http({ ...request, headers: { ...request.headers, Authorization: `Bearer ${token}` } });
   }
+}
+
+/** Nothing has come of an upload that is new. */
+function known(told: Described): Described {
+  return told.new === true ? { ...told, offset: 0, parts: [] } : told;
 }

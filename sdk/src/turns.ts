@@ -9,6 +9,11 @@ export class Turns {
     this.#free = most;
   }
 
+  /** Whether one has to wait. */
+  get areTaken(): boolean {
+    return this.#free === 0;
+  }
+
   /** Resolves to what ends the turn. */
   async take(signal: AbortSignal): Promise<() => void> {
     if (this.#free > 0) {

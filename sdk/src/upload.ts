@@ -1,6 +1,7 @@
 /** One file on its way: hashed, sent, checked. What it was told by the server is asked for anew after each stop. */
 
 import type { Api, Described } from "./api.js";
+import type { Beginnings } from "./beginnings.js";
 import { cancelled, HASH_NEEDED, mismatch, NoHash, Refused, tooLargeToHash } from "./errors.js";
 import { fingerprint, plain } from "./fingerprint.js";
 import type { Leg } from "./leg.js";
@@ -27,6 +28,7 @@ import {
 export const SMALL = 16 << 20;
 /** Milliseconds between questions about what others do. */
 const ASKING = 1500;
+const SOON = 200;
 /** Milliseconds for the farewell of an upload that was cancelled. */
 const FAREWELL = 10_000;
 
@@ -40,7 +42,10 @@ export interface Shared {
   patience: number;
   /** Bytes. */
   hashFirstMax: number;
-  turns: Turns;
+  beginnings: Beginnings;
+  /** Of files that are read before they begin. */
+  reading: Turns;
+  sending: Turns;
 }
 
 /** Why a leg ends that may be followed by another one. */
@@ -124,10 +129,8 @@ export class FileUpload implements Upload {
         const { signal: leg } = this.#leg;
         const stop = (): void => this.#leg.abort(signal.reason);
         signal.addEventListener("abort", stop);
-        let endTurn: (() => void) | undefined;
         try {
           this.#is("waiting");
-          endTurn = await this.shared.turns.take(leg);
           const done = await this.#attempt(leg);
           this.#standing.sent(this.source.size);
           this.#standing.is("done");
@@ -139,7 +142,6 @@ export class FileUpload implements Upload {
         } finally {
           signal.removeEventListener("abort", stop);
           this.#leg.abort(); // whatever else it began
-          endTurn?.();
         }
       }
     } catch (error) {
@@ -159,60 +161,75 @@ export class FileUpload implements Upload {
 
   /** From what is known to the end. Whatever was done before is found done. */
   async #attempt(signal: AbortSignal): Promise<Uploaded> {
-    const { api } = this.shared;
+    const { api, beginnings, reading, sending } = this.shared;
     const { source } = this;
     const first = source.size <= SMALL || this.options.hashFirst === true || this.#hashNeeded;
-    this.#is(first ? "hashing" : "sending");
-    this.#fingerprint ??= fingerprint(source, this.shared.hasher, this.#all.signal);
-    const known = await this.#kept(this.#fingerprint, () => (this.#fingerprint = undefined));
-    let oid = first ? await this.#hashed(known) : undefined;
+    const over = beginnings.announce();
+    let endTurn = (): void => undefined;
+    try {
+      endTurn = await reading.take(signal);
+      this.#is(first ? "hashing" : "sending");
+      this.#fingerprint ??= fingerprint(source, this.shared.hasher, this.#all.signal);
+      const known = await this.#kept(this.#fingerprint, () => (this.#fingerprint = undefined));
+      let oid = first ? await this.#hashed(known) : undefined;
+      endTurn();
 
-    const begin = (): Promise<Described> => {
-      const same = oid === undefined ? { fingerprint: known } : { oid };
-      return api.begin({ size: source.size, filename: plain(source.name), ...same }, signal);
-    };
-    this.#is("sending");
-    let now = await this.#tries(signal)
-      .until(begin)
-      .catch(async (error: unknown) => {
-        if (!(error instanceof Refused) || error.reason !== HASH_NEEDED) {
-          throw error;
+      const begin = (): Promise<Described> => {
+        const same = oid === undefined ? { fingerprint: known } : { oid };
+        return beginnings.begin({ size: source.size, filename: plain(source.name), ...same }, over, signal);
+      };
+      this.#is("sending");
+      let now = await this.#tries(signal)
+        .until(begin)
+        .catch(async (error: unknown) => {
+          if (!(error instanceof Refused) || error.reason !== HASH_NEEDED) {
+            throw error;
+          }
+          this.#hashNeeded = true;
+          oid = await this.#hashedFirst(known);
+          return this.#tries(signal).until(begin);
+        });
+      if (now.state === "verified" && oid === undefined && this.#hash === undefined) {
+        // Another page has sent a file that looks the same. Is it?
+        this.#is("hashing");
+        oid = await this.#hashed(known);
+        if (oid !== undefined && oid !== now.oid) {
+          now = await this.#tries(signal).until(begin);
         }
-        this.#hashNeeded = true;
-        oid = await this.#hashedFirst(known);
-        return this.#tries(signal).until(begin);
-      });
-    if (now.state === "verified" && oid === undefined && this.#hash === undefined) {
-      // Another page has sent a file that looks the same. Is it?
-      this.#is("hashing");
-      oid = await this.#hashed(known);
-      if (oid !== undefined && oid !== now.oid) {
-        now = await this.#tries(signal).until(begin);
       }
-    }
-    this.#id = now.id;
-    if (now.state === "open") {
-      const watched = await this.#watched(now.id, signal);
-      if (watched || now.offset === undefined) {
-        now = { ...now, ...(await this.#tries(signal).until(() => api.show(now.id, signal))) };
+      this.#id = now.id;
+      if (now.state !== "verified") {
+        if (sending.areTaken) {
+          this.#is("waiting");
+        }
+        endTurn = await sending.take(signal);
       }
+      if (now.state === "open") {
+        const watched = await this.#watched(now.id, signal);
+        if (watched || now.offset === undefined) {
+          now = { ...now, ...(await this.#tries(signal).until(() => api.show(now.id, signal))) };
+        }
+      }
+      if (now.state === "open") {
+        const unreadable = oid === undefined ? this.#beside(known) : never;
+        await Promise.race([this.#send(now, begin, signal), unreadable]);
+      }
+      const told = await this.#complete(now, signal);
+      const own = oid ?? (await this.#hash);
+      if (own !== undefined && own !== told.oid) {
+        this.#hash = undefined; // perhaps it was read wrong here
+        throw mismatch();
+      }
+      return {
+        uploadId: told.state === "unverified" ? null : told.id,
+        oid: told.oid ?? "",
+        size: source.size,
+        existed: !this.#hasSent,
+      };
+    } finally {
+      over();
+      endTurn();
     }
-    if (now.state === "open") {
-      const unreadable = oid === undefined ? this.#beside(known) : never;
-      await Promise.race([this.#send(now, begin, signal), unreadable]);
-    }
-    const told = await this.#complete(now, signal);
-    const own = oid ?? (await this.#hash);
-    if (own !== undefined && own !== told.oid) {
-      this.#hash = undefined; // perhaps it was read wrong here
-      throw mismatch();
-    }
-    return {
-      uploadId: told.state === "unverified" ? null : told.id,
-      oid: told.oid ?? "",
-      size: source.size,
-      existed: !this.#hasSent,
-    };
   }
 
   /** For a store that knows files by their sha256 only. */
@@ -258,13 +275,15 @@ export class FileUpload implements Upload {
     const { api } = this.shared;
     const tries = this.#tries(signal);
     let told = now;
+    let wait = SOON;
     while (told.state !== "verified" && told.state !== "unverified") {
       this.#is("checking");
       told = await tries.until(() => api.complete(now.id, undefined, signal));
       if (told.state === "received") {
         this.#standing.sent(this.source.size);
         this.#standing.checked(told.progress ?? 0);
-        await pause(ASKING, signal);
+        await pause(wait, signal);
+        wait = Math.min(ASKING, wait * 2);
       }
     }
     return told;

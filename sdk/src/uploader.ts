@@ -1,6 +1,7 @@
 /** Uploads of one page or script to one dataset. */
 
 import { Api } from "./api.js";
+import { Beginnings } from "./beginnings.js";
 import type { Surroundings } from "./surroundings.js";
 import { Turns } from "./turns.js";
 import type { Dataset, Hasher, Source, TokenSource, Upload, Uploader, UploadOptions } from "./types.js";
@@ -38,14 +39,17 @@ export class FileUploader implements Uploader {
   readonly #shared: Shared;
 
   constructor(target: Target, tokens: TokenSource, hasher: Hasher, surroundings: Surroundings) {
+    const api = new Api(surroundings.http, tokens, target.lfsUrl, repository(target));
     this.#shared = {
-      api: new Api(surroundings.http, tokens, target.lfsUrl, repository(target)),
+      api,
+      beginnings: new Beginnings((files) => api.begin(files)),
       hasher,
       surroundings,
       health: `${target.lfsUrl}/health`,
       patience: target.patience ?? Number.POSITIVE_INFINITY,
       hashFirstMax: target.hashFirstMax ?? Number.POSITIVE_INFINITY,
-      turns: new Turns(AT_ONCE),
+      reading: new Turns(AT_ONCE),
+      sending: new Turns(AT_ONCE),
     };
   }
 

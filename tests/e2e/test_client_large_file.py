@@ -14,7 +14,7 @@ from services import node
 from tests import npm_package
 from tests.e2e.test_client_readme import Scene, scene  # noqa: F401
 
-#: Bytes: less than any of the files, and the same for all of them. Node alone has 60 MiB, and its garbage 100.
+#: Bytes: less than any of the files, and the same for all of them. Node alone has 60 MiB, its garbage 100.
 MOST_MEMORY = 320 << 20
 MEMORY = "\nconsole.log('memory', process.resourceUsage().maxRSS);\n"
 

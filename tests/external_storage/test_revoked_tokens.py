@@ -12,6 +12,7 @@ from ckan.tests import factories
 from ckanext.external_storage.lfs import app as lfs
 from tests.portal import editor_and_dataset, pointer
 from tests.statements import statements
+from tests.upload_client import Client
 
 
 @pytest.fixture
@@ -55,6 +56,19 @@ def test_the_token_and_what_was_handed_out_for_it(portal, data, end):
     portal.verify(new["actions"]["verify"], data + b"x", status=401)
     download = old["actions"]["download"]
     portal.get(download["href"], headers=download["header"], status=401)
+
+
+@pytest.mark.parametrize("end", [revoke_all, deactivate_by_sql])
+def test_uploads_of_a_browser(portal, data, end):
+    client = Client(portal, *(whose := editor_and_dataset()))
+    upload = client.begin(len(data), fingerprint="a")
+    end(portal, whose[0], client.auth["Authorization"].partition(" ")[2])
+    client.begin(len(data), 401, fingerprint="b")
+    client.show(upload, 401)
+    client.tus("HEAD", upload, 401)
+    client.patch(upload, 0, data, 401)
+    client.complete(upload, 401)
+    client.json("DELETE", f"/lfs/uploads/{upload['id']}", 401)
 
 
 def test_another_token_of_the_same_user_goes_on(portal, data):

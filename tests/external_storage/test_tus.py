@@ -258,13 +258,13 @@ def test_two_tabs_that_begin_the_same_file_at_the_same_moment(client, data):
         with engine.begin() as connection:
             uploads.discard(connection, first[-1].id, database_now(connection))
 
-    with engine.begin() as connection, after("UPDATE", connection, other_tab_begins):
+    with engine.begin() as connection, after("WITH chosen", connection, other_tab_begins):
         found, new = begin(connection)
     assert (found.id, new) == (first[0].id, False)
     other_tab_ends()
     with (
         engine.begin() as connection,
-        after("UPDATE", connection, other_tab_begins),
+        after("WITH chosen", connection, other_tab_begins),
         after("INSERT", connection, other_tab_ends),
         pytest.raises(errors.UploadBusy, match="Begin again"),
     ):

@@ -23,7 +23,7 @@ from werkzeug.serving import make_server
 from ckanext.external_storage import checks, config, model
 from ckanext.external_storage.lfs import capability
 from ckanext.external_storage.storage.local import LocalStore
-from ckanext.external_storage.transfer import links
+from ckanext.external_storage.transfer import links, uploads
 from tests.portal import Portal, editor_and_dataset, oid_of
 
 Run = Callable[..., Result]
@@ -156,6 +156,23 @@ def test_cleanup_says_what_would_go_and_then_it_goes(run: Run, files, portal: Po
     assert (result["links"], result["objects"], result["bytes"]) == (4, 4, 144)
     assert not any(path.exists() for path in files.values())
     assert run("verify").stdout == f"Read 1 file, {len(kept)} bytes: well.\n"
+
+
+def test_what_is_at_a_server_that_the_site_had_before_ends_no_command(run: Run, files):
+    id, oid = str(uuid.uuid4()), next(iter(files))
+    key = f"server/{id}/{oid}.36.{id}"
+    with config.engine().begin() as connection:
+        now = datetime.now(timezone.utc)
+        connection.execute(model.dead_key.insert().values(key=key, not_before=now))
+        connection.execute(model.object.update().values(key=key).where(model.object.c.oid == oid))
+        open_one = {"state": "open", "transfer": "put", "declared_size": 1, "expires_at": now}
+        connection.execute(model.upload.insert().values(id=id, user_id=id, key=f"{key}x", **open_one))
+    assert run("cleanup").exit_code == 0
+    with config.engine().connect() as connection:
+        assert uploads.get(connection, id).state == "expired"
+        assert connection.execute(sa.select(model.dead_key.c.key).where(model.dead_key.c.key == key)).scalar()
+    findings = json.loads(run("verify", "--json").stdout)["findings"]
+    assert [(finding["oid"], finding["what"]) for finding in findings] == [(oid, "unreadable")]
 
 
 @pytest.mark.ckan_config("ckan.plugins", "authz_service external_storage")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ckanext.authz_service import keys
+from ckanext.authz_service import giftless, keys
 from tests.authz_service.conftest import address  # noqa: F401
 from tests.interop import elsewhere
 
@@ -16,6 +16,15 @@ def keys_by_algorithm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
     for name, directory in directories.items():
         keys.generate(directory, name)
     return directories
+
+
+@pytest.fixture(scope="module")
+def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The keys of a site whose tokens giftless takes."""
+    directory = tmp_path_factory.mktemp("keys")
+    keys.generate(directory, "ES256")
+    keys.generate(directory, giftless.ALGORITHM, giftless.ROLE)
+    return directory
 
 
 @pytest.fixture(scope="session")

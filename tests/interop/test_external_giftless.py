@@ -30,14 +30,6 @@ OPTION = "ckanext.external_storage."
 
 
 @pytest.fixture(scope="module")
-def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("keys")
-    keys.generate(directory, "ES256")
-    keys.generate(directory, giftless.ALGORITHM, giftless.ROLE)
-    return directory
-
-
-@pytest.fixture(scope="module")
 def server(keys_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Giftless]:
     public_key = keys.public_path(keys_dir, giftless.ROLE)
     with running(public_key, tmp_path_factory.mktemp("giftless"), action_lifetime=1) as found:

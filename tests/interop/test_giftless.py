@@ -29,14 +29,6 @@ OTHER = b"something else\n"
 
 
 @pytest.fixture(scope="module")
-def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("keys")
-    keys.generate(directory, "ES256")
-    keys.generate(directory, giftless.ALGORITHM, giftless.ROLE)
-    return directory
-
-
-@pytest.fixture(scope="module")
 def server(keys_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Giftless]:
     with running(keys.public_path(keys_dir, giftless.ROLE), tmp_path_factory.mktemp("giftless")) as found:
         yield found

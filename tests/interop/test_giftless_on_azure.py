@@ -17,7 +17,6 @@ from tests.interop import documents, elsewhere, test_external_giftless
 from tests.interop.test_external_giftless import bytes_of, check, save, send
 from tests.portal import Portal, editor_and_dataset, oid_of, pointer
 
-keys_dir = test_external_giftless.keys_dir
 portal = test_external_giftless.portal
 with_giftless = test_external_giftless.with_giftless
 data = test_external_giftless.data

@@ -43,6 +43,12 @@ export class ResourceForm {
     window.addEventListener("pageshow", () => (this.leaving = false));
   }
 
+  /** Whether it makes a new resource. */
+  get isNew(): boolean {
+    const id = this.element.elements.namedItem("id");
+    return id instanceof HTMLInputElement && !id.value;
+  }
+
   get kind(): Kind {
     if (this.radio("upload")?.checked) return "upload";
     return this.radio("link")?.checked ? "link" : "none";
@@ -211,6 +217,6 @@ export class ResourceForm {
 }
 
 /** As CKAN writes formats, if the name has an ending that may be one; CKAN's own list has the last word. */
-function formatOf(filename: string): string {
+export function formatOf(filename: string): string {
   return /[^.]\.([a-z0-9]{1,10})$/i.exec(filename)?.[1]?.toUpperCase() ?? "";
 }

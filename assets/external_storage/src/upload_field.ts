@@ -2,14 +2,12 @@
 
 import { UploadError, type Progress, type Source, type Upload, type Uploaded, type Uploader } from "../../../sdk/src/types.js";
 import { DropArea, type Choice } from "./drop_area.js";
+import { FileList } from "./file_list.js";
 import { FileRow, make, type Action, type RowView } from "./file_row.js";
 import { ResourceForm, type Kind, type Readiness } from "./form.js";
 import { limits, refusedType, type Settings } from "./settings.js";
 import { makeUploader } from "./uploader.js";
 import { Words, hundredths, type Translator } from "./words.js";
-
-/** Takes what is more than one file. False: it does not, and the field says so. */
-export type TakeMany = (choice: Choice, field: UploadField) => boolean;
 
 /** Bytes from which on a closed page is worth a word. */
 const WORTH_A_HINT = 16 << 20;
@@ -35,6 +33,8 @@ export class UploadField {
   private readonly label: HTMLElement;
   private readonly status = make("p", "visually-hidden");
   private readonly drops: DropArea;
+  /** Where the form makes new resources, which many files can become. */
+  private readonly list: FileList | null;
   private readonly present: FileRow | null;
   private chosen: Chosen | null = null;
   /** What there was before a file was chosen. */
@@ -44,7 +44,6 @@ export class UploadField {
     box: HTMLElement,
     readonly settings: Settings,
     say: Translator,
-    private readonly takeMany: TakeMany = () => false,
   ) {
     const root = box.closest<HTMLElement>(".resource-upload-field");
     const input = root?.querySelector<HTMLInputElement>("#field-resource-upload");
@@ -55,9 +54,11 @@ export class UploadField {
       root,
       this.words,
       () => this.readiness(),
-      () => this.chosen !== null,
+      () => this.chosen !== null || (this.list?.isUnsaved ?? false),
     );
     this.drops = new DropArea(this.form.element, box, input, (choice) => this.choose(choice));
+    this.list = this.form.isNew ? new FileList(this) : null;
+    input.multiple = this.list !== null;
     this.form.bindButtons(() => this.drops.open());
     this.label = make("p", "form-label external-storage-label", say._("File"));
     this.status.setAttribute("role", "status");
@@ -75,11 +76,14 @@ export class UploadField {
 
   /** Takes what was chosen or dropped. */
   choose(choice: Choice): void {
-    const [file] = choice.files;
-    if (choice.files.length + choice.folders.length !== 1 || !file) {
-      if (!this.takeMany(choice, this)) {
-        this.announce(this.words.say._("Choose one file: this resource has room for one."), true);
-      }
+    const [file, second] = choice.files;
+    const many = second !== undefined || choice.folders.length > 0;
+    if (this.list && (many || this.list.isShown)) {
+      void this.list.add(choice, this.handOver());
+      return;
+    }
+    if (many || !file) {
+      this.announce(this.words.say._("Choose one file: this resource has room for one."), true);
       return;
     }
     if (!this.chosen) this.before = this.form.kind;
@@ -117,6 +121,16 @@ export class UploadField {
     row.show({ state: "asking", problem: question });
     this.announce(question);
     row.element.focus();
+  }
+
+  /** The one file that is there becomes the first of a list; its upload goes on. */
+  private handOver(): { file: File; upload: Upload } | null {
+    const { chosen } = this;
+    if (!chosen?.upload) return null;
+    const { upload } = chosen;
+    this.chosen = null;
+    this.end();
+    return { file: upload.source.blob as File, upload };
   }
 
   private async run(chosen: Chosen): Promise<void> {
@@ -201,6 +215,10 @@ export class UploadField {
   }
 
   private readiness(): Readiness {
+    if (this.list?.isShown) {
+      void this.list.save();
+      return "stop";
+    }
     const { chosen } = this;
     if (!chosen || chosen.uploaded) return "ready";
     const state = chosen.row.state;
@@ -217,7 +235,8 @@ export class UploadField {
     return "wait";
   }
 
-  private objection(source: Source): string | null {
+  /** Why a file cannot come, as far as that is known before anything is sent. */
+  objection(source: Source): string | null {
     const most = limits(this.settings);
     if (most.maxSize !== null && source.size > most.maxSize) return this.words.tooLarge(source.size, most);
     if (refusedType(source.name, most.refusedTypes)) return this.words.refused(most);
@@ -289,11 +308,18 @@ export class UploadField {
   private introduction(): string[] {
     const { words, settings } = this;
     const { say } = words;
-    const texts = [
-      settings.max_size === null
-        ? say._("Or drop a file here.")
-        : say._("Or drop a file here. It may have up to %(size)s.", { size: words.size(settings.max_size) }),
-    ];
+    const size = settings.max_size === null ? null : words.size(settings.max_size);
+    const texts = this.list
+      ? [
+          size === null
+            ? say._("Or drop files or a folder here.")
+            : say._("Or drop files or a folder here. Each file may have up to %(size)s.", { size }),
+        ]
+      : [
+          size === null
+            ? say._("Or drop a file here.")
+            : say._("Or drop a file here. It may have up to %(size)s.", { size }),
+        ];
     for (const { name, size } of settings.unfinished) {
       texts.push(
         say._("The upload of %(name)s (%(size)s) is not finished: choose the file again, and it goes on where it was.", {
@@ -305,7 +331,8 @@ export class UploadField {
     return texts;
   }
 
-  private announce(text: string, shown = false): void {
+  /** To screen readers; `shown`: to all. */
+  announce(text: string, shown = false): void {
     this.status.classList.toggle("visually-hidden", !shown);
     this.status.textContent = text;
   }

@@ -24,7 +24,7 @@ TABLES = (_package, _group, _resource)
 
 _asked = sa.bindparam("asked", type_=sa.Text)
 _NAMED = (
-    sa.select(_package.c.id, _group.c.name.label("organization"))
+    sa.select(_package.c.id, _package.c.owner_org, _group.c.name.label("organization"))
     .select_from(_package.outerjoin(_group, _group.c.id == _package.c.owner_org))
     .where(sa.or_(_package.c.id == _asked, _package.c.name == _asked))
     .where(_package.c.state != "deleted")
@@ -35,16 +35,18 @@ _NAMED = (
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset that is not deleted. ``organization`` is the organisation's name, None without one."""
+    """A dataset that is not deleted. ``owner_org`` is the id of its organisation, ``organization`` the name;
+    both are None without one."""
 
     id: str
+    owner_org: str | None
     organization: str | None
 
 
 def find(connection: sa.Connection, name_or_id: str) -> Dataset | None:
     """The dataset with this id, else with this name; deleted ones do not count."""
     row = connection.execute(_NAMED, {"asked": name_or_id}).first()
-    return Dataset(row.id, row.organization) if row else None
+    return Dataset(row.id, row.owner_org, row.organization) if row else None
 
 
 def current_oids(connection: sa.Connection, dataset: Dataset) -> set[str]:

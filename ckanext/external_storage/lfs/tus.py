@@ -6,7 +6,7 @@ has come is the size of its file; when the last byte is there, the file is the d
 
 from __future__ import annotations
 
-from datetime import timezone
+from datetime import datetime, timezone
 from email.utils import format_datetime
 from typing import Any
 
@@ -67,7 +67,14 @@ def _head(settings: Settings, request: Request, upload: Upload) -> Response:
             upload = finishing.complete(settings.engine(), store, upload, settings.check_later)
             if upload.state != "verified":
                 raise errors.BeingChecked
-    return _answer(200, {"Upload-Offset": offset, "Upload-Length": upload.size, **_expires(upload)})
+    return _answer(
+        200,
+        {
+            "Upload-Offset": offset,
+            "Upload-Length": upload.size,
+            **_expires(upload.expires_at if upload.state == "open" else None),
+        },
+    )
 
 
 def _patch(settings: Settings, request: Request, upload: Upload) -> Response:
@@ -95,9 +102,7 @@ def _patch(settings: Settings, request: Request, upload: Upload) -> Response:
         length,
         settings.check_later,
     )
-    with settings.engine().connect() as connection:
-        upload = uploads.get(connection, upload.id)
-    return _answer(204, {"Upload-Offset": there, **_expires(upload)})
+    return _answer(204, {"Upload-Offset": there.offset, **_expires(there.expires_at)})
 
 
 def _delete(settings: Settings, request: Request, upload: Upload) -> Response:
@@ -124,10 +129,8 @@ def _abilities(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _expires(upload: Upload) -> dict[str, str]:
-    if upload.state != "open" or upload.expires_at is None:
-        return {}
-    return {"Upload-Expires": format_datetime(upload.expires_at.astimezone(timezone.utc), usegmt=True)}
+def _expires(when: datetime | None) -> dict[str, str]:
+    return {"Upload-Expires": format_datetime(when.astimezone(timezone.utc), usegmt=True)} if when else {}
 
 
 def _answer(status: int, headers: dict[str, Any]) -> Response:

@@ -47,15 +47,15 @@ def begin(settings: Settings, request: Request, organization: str, dataset: str)
         if not granted.write or granted.user_id is None:
             raise errors.Forbidden("This token does not allow uploading to the dataset.")
         now = standing.database_now(connection)
-        owner_org = standing.owner_org(connection, found.id)
         wanted = [file for file in files if isinstance(file, File)]
         begun = beginning.begin_all(
-            connection, store, granted.user_id, found.id, owner_org, wanted, now, settings.limits()
+            connection, store, granted.user_id, found.id, found.owner_org, wanted, now, settings.limits()
         )
     until: dict[str, datetime] = {}
     answers = [_begun(settings, store, item, until) for item in begun]
-    with engine.begin() as connection:
-        uploads.signed(connection, until)
+    if until:
+        with engine.begin() as connection:
+            uploads.signed(connection, until)
     if many:
         in_order = iter(answers)
         return answer({"files": [next(in_order) if isinstance(file, File) else file for file in files]})
@@ -93,8 +93,7 @@ def sign_parts(settings: Settings, request: Request, upload_id: str) -> Response
         size = part_size if number < last else upload.size - part_size * (last - 1)
         signed[number] = store.sign_part(upload.key, upload.store_ref, number, size, SIGNED_FOR)
     with settings.engine().begin() as connection:
-        uploads.signed(connection, {upload.id: max(part.expires_at for part in signed.values())})
-        uploads.progressed(connection, upload.id, standing.database_now(connection))
+        uploads.progressed(connection, upload.id, max(part.expires_at for part in signed.values()))
     return answer(
         {
             "parts": [
@@ -184,10 +183,10 @@ def _begun(
     """
     if isinstance(item, errors.StorageError):
         return _error(item)
-    upload = item[0]
+    upload, new = item
     if upload.transfer == "stream" and upload.size == 0 and upload.state == "open":
         upload = beginning.take_in_empty(settings.engine(), store, upload)
-    told = _described(settings, upload)
+    told = {**_described(settings, upload), "new": new}
     if upload.state == "open" and upload.transfer == "tus":
         told["href"] = f"{settings.url}/uploads/{upload.id}/tus"
     if upload.state == "open" and upload.transfer == "put" and isinstance(store, SigningStore):

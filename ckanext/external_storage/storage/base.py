@@ -242,6 +242,12 @@ def key_maker(store: ObjectStore | None) -> Callable[[str | None, str | None, in
     return lambda package_id, oid, size, upload_id: key_for(oid, upload_id)
 
 
+def may_have(store: ObjectStore, key: str) -> bool:
+    """False for what is at an external server that the site had before, or in the store before that: this one
+    knows no such keys."""
+    return key.startswith(SERVER_KEYS) == isinstance(store, ServerStore)
+
+
 def own_key(key: str, oid: str) -> str | None:
     """The key of a dataset's own copy of *oid* after an upload under *key*; None in stores that keep one copy
     for all."""

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import IO, Any, Literal, NamedTuple, cast
+from typing import IO, Literal, NamedTuple, cast
 from urllib.parse import parse_qs, urlsplit
 
 import requests
@@ -23,6 +23,7 @@ import requests
 from ckanext.external_storage import errors
 from ckanext.external_storage.client import LfsServer, Trouble
 from ckanext.external_storage.storage.base import SERVER_KEYS, Readable, Signed, Stat, sha256_of
+from ckanext.external_storage.storage.remote_file import RemoteFile
 
 CHUNK = 1 << 20
 # The upload's id makes a key unique; the server knows nothing of it.
@@ -75,7 +76,7 @@ class LfsServerStore:
         return self._opened(_place(key))
 
     def _opened(self, place: _Place) -> IO[bytes]:
-        return io.BufferedReader(_Remote(functools.partial(self._fetch, place), place.size), CHUNK)
+        return io.BufferedReader(_Download(functools.partial(self._fetch, place), place.size), CHUNK)
 
     def stat(self, key: str) -> Stat | None:
         size = _place(key).size
@@ -179,70 +180,34 @@ class _Checked:
             raise errors.ChecksumMismatch(self._oid, self._digest.hexdigest())
 
 
-class _Remote(io.RawIOBase):
-    """Reads an object from the server: from where it is sought, and no more than is read.
-
-    A server without ranges is read from the beginning. Ends only at the size that the object has.
-    """
+class _Download(RemoteFile):
+    """A server without ranges is read from the beginning. Ends only at the size that the object has."""
 
     def __init__(self, begin: Callable[[int], requests.Response], size: int):
         """*begin*: a response whose bytes start where it is told, or, with status 200, at 0."""
-        self._begin, self._size, self._position = begin, size, 0
+        super().__init__(size)
+        self._begin = begin
         self._response: requests.Response | None = begin(0)
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        position = base + offset
-        if position < 0:
-            raise ValueError("before the beginning")
-        if position != self._position:
-            self._forget()
-            self._position = position
-        return position
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), self._size - self._position)
-        if wanted <= 0:
-            return 0
+    def _fetch(self, wanted: int) -> bytes:
         if self._response is None:
             self._response = self._begin(self._position)
-            if self._position and self._response.status_code != 206:
-                self._skip(self._position)
-        chunk = self._read(wanted)
-        if not chunk:
-            raise errors.StoreUnavailable from Trouble("a download ended early")
-        buffer[: len(chunk)] = chunk
-        self._position += len(chunk)
-        return len(chunk)
+            skipped = 0 if self._response.status_code == 206 else self._position
+            while skipped:
+                skipped -= len(self._read(self._response, min(skipped, CHUNK)))
+        return self._read(self._response, wanted)
 
-    def _skip(self, count: int) -> None:
-        while count:
-            chunk = self._read(min(count, CHUNK))
-            if not chunk:
-                raise errors.StoreUnavailable from Trouble("a download ended early")
-            count -= len(chunk)
-
-    def _read(self, size: int) -> bytes:
-        assert self._response is not None
+    @staticmethod
+    def _read(response: requests.Response, size: int) -> bytes:
         try:
-            return self._response.raw.read(size)
+            chunk = response.raw.read(size)
         except Exception as error:  # urllib3's own tree, and the socket's
             raise errors.StoreUnavailable from Trouble(f"download: {type(error).__name__}")
+        if not chunk:
+            raise errors.StoreUnavailable from Trouble("a download ended early")
+        return chunk
 
     def _forget(self) -> None:
         if self._response is not None:
             self._response.close()
             self._response = None
-
-    def close(self) -> None:
-        self._forget()
-        super().close()

@@ -329,15 +329,6 @@ def _row(
     }
 
 
-def _still_there(fingerprint: str | None) -> sa.ColumnElement[bool]:
-    """Verified, and its file still the dataset's. By oid that is found anyway, whoever has brought it."""
-    if fingerprint is None:
-        return sa.false()
-    table, link = model.upload, model.link
-    kept = sa.exists().where(link.c.oid == table.c.oid, link.c.package_id == table.c.package_id)
-    return sa.and_(table.c.state == "verified", kept)
-
-
 def _transfer(store: ObjectStore, size: int, oid: str | None) -> str:
     if size == 0:
         return "stream"  # there is nothing to send: the server puts it there itself

@@ -6,6 +6,8 @@ Uploads in pieces (tus) end here with their last byte, uploads at the store when
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -24,6 +26,14 @@ from ckanext.external_storage.transfer.uploads import Upload
 Later = Callable[[str, int], None]
 
 
+class Progress(NamedTuple):
+    """``offset``: bytes that are there. ``expires_at``: when the upload ends if nothing more comes; None if
+    it has ended."""
+
+    offset: int
+    expires_at: datetime | None
+
+
 def append(
     engine: sa.Engine,
     store: AppendingStore,
@@ -32,8 +42,8 @@ def append(
     source: Readable,
     length: int,
     later: Later,
-) -> int:
-    """Add *length* bytes at *offset*; how many are there then. With the last one, the upload is finished.
+) -> Progress:
+    """Add *length* bytes at *offset*; how far it is then. With the last one, the upload is finished.
 
     Wrong bytes leave the upload open and empty. No transaction is open while bytes come.
 
@@ -45,13 +55,14 @@ def append(
         done = store.append(upload.key, offset, source, length, upload.size)
     finally:
         with engine.begin() as connection:  # also after an error: bytes may have come before it
-            uploads.progressed(connection, upload.id, standing.database_now(connection))
-    if done.offset == upload.size:
-        if done.sha256 is None:
-            _receive(engine, upload, None, later)
-        else:
-            _keep_appended(engine, store, upload, done.sha256)
-    return done.offset
+            expires_at = uploads.progressed(connection, upload.id)
+    if done.offset < upload.size:
+        return Progress(done.offset, expires_at)
+    if done.sha256 is None:
+        _receive(engine, upload, None, later)
+    else:
+        _keep_appended(engine, store, upload, done.sha256)
+    return Progress(done.offset, None)
 
 
 def complete(engine: sa.Engine, store: ObjectStore, upload: Upload, later: Later) -> Upload:
@@ -137,10 +148,8 @@ def _keep_appended(engine: sa.Engine, store: AppendingStore, upload: Upload, sha
 
 def _keep(engine: sa.Engine, store: ObjectStore, upload: Upload, sha256: str) -> None:
     """Raises UploadOver."""
-    with engine.connect() as connection:
-        now = standing.database_now(connection)
     try:
-        receiving.keep(engine, store, upload, sha256, now)
+        receiving.keep(engine, store, upload, sha256)
     except errors.UploadNotFound:
         raise errors.UploadOver(_reason(engine, upload.id)) from None
 

@@ -33,15 +33,17 @@ def receive(engine: sa.Engine, store: ObjectStore, upload: Upload, source: Reada
     keep(engine, store, upload, upload.oid, now)
 
 
-def keep(engine: sa.Engine, store: ObjectStore, upload: Upload, oid: str, now: datetime) -> None:
+def keep(
+    engine: sa.Engine, store: ObjectStore, upload: Upload, oid: str, now: datetime | None = None
+) -> None:
     """Bytes that are in the store under the upload's key, and were checked to be *oid*, become its object.
 
     Raises UploadNotFound if the upload has ended meanwhile; its bytes go then. Raises QuotaExceeded, if the
     limit was lowered or the dataset moved meanwhile; the upload is as it was then.
     """
     with engine.begin() as connection:
-        kept = verify(connection, upload, oid, now)
-        dead = is_dead(connection, upload.key)
+        kept = verify(connection, upload, oid, now or standing.database_now(connection))
+        dead = kept != upload.key and is_dead(connection, upload.key)
     if dead:
         store.delete(upload.key)
     if kept is None:

@@ -73,11 +73,6 @@ def _has_cutoffs(connection: sa.Connection) -> bool:
     return there
 
 
-def owner_org(connection: sa.Connection, package_id: str) -> str | None:
-    """Id of the organisation that the dataset has now."""
-    return connection.execute(sa.select(_package.c.owner_org).where(_package.c.id == package_id)).scalar()
-
-
 def database_now(connection: sa.Connection) -> datetime:
     """The one clock that all processes agree on."""
     return connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from ckanext.external_storage import errors, model
-from ckanext.external_storage.storage.base import ObjectStore, SigningStore
+from ckanext.external_storage.storage.base import ObjectStore, SigningStore, may_have
 from ckanext.external_storage.transfer import finishing, hashing, uploads
 from ckanext.external_storage.transfer.finishing import Later
 from ckanext.external_storage.transfer.uploads import LIFETIME
@@ -40,7 +40,7 @@ def sweep(engine: sa.Engine, store: ObjectStore, now: datetime, later: Later = _
     gone = []
     with engine.connect() as connection:
         dead = connection.execute(sa.select(model.dead_key)).all()
-    for row in dead:
+    for row in (row for row in dead if may_have(store, row.key)):  # others wait until the site has theirs
         try:
             if row.store_ref is not None and isinstance(store, SigningStore):
                 store.abort_multipart(row.key, row.store_ref)
@@ -85,8 +85,8 @@ def _end_overdue(engine: sa.Engine, store: ObjectStore, now: datetime) -> errors
         try:
             # A stream is never there without its transaction, but for a crash between the two: nobody
             # has been told that it is there, and nobody has asked for a day.
-            found = None if upload.transfer == "stream" else finishing.arrived(store, upload)
-            complete = upload.transfer != "stream"
+            complete = upload.transfer != "stream" and may_have(store, upload.key)
+            found = finishing.arrived(store, upload) if complete else None
         except errors.BytesMissing:
             found, complete = None, False
         except errors.StorageError as error:

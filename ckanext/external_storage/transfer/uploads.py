@@ -212,11 +212,20 @@ def signed(connection: sa.Connection, until: Mapping[str, datetime]) -> None:
         )
 
 
-def progressed(connection: sa.Connection, upload_id: str, now: datetime) -> None:
-    """Bytes came, or the client is about to send some to the store: the upload lives on."""
+def progressed(
+    connection: sa.Connection, upload_id: str, signed_until: datetime | None = None
+) -> datetime | None:
+    """Bytes came, or the client is about to send some to the store, by requests that are *signed_until* then:
+    the upload lives on. Until when; None if it is not open any more."""
     table = model.upload
+    new = {
+        "expires_at": sa.func.clock_timestamp() + LIFETIME,
+        "signed_until": sa.func.greatest(table.c.signed_until, signed_until),  # ignores NULL
+    }
     still_open = sa.and_(table.c.id == upload_id, table.c.state == "open")
-    connection.execute(table.update().values(expires_at=now + LIFETIME).where(still_open))
+    return connection.execute(
+        table.update().values(new).where(still_open).returning(table.c.expires_at)
+    ).scalar()
 
 
 def received(connection: sa.Connection, upload_id: str, etag: str | None) -> bool:

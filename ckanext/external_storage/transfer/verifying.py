@@ -10,7 +10,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from ckanext.external_storage import errors, model
-from ckanext.external_storage.storage.base import SERVER_KEYS, ObjectStore, ServerStore, sha256_of
+from ckanext.external_storage.storage.base import ObjectStore, may_have, sha256_of
 
 #: Copies asked of the database at a time.
 BATCH = 1000
@@ -18,8 +18,8 @@ BATCH = 1000
 What = Literal["well", "missing", "corrupt", "unreadable"]
 
 _LINK, _OBJECT = model.link.c, model.object.c
-_KEY = sa.func.coalesce(_LINK.own_key, _OBJECT.key)
-_SIZE = sa.func.coalesce(_LINK.unverified_size, _OBJECT.size)
+_copy_key: sa.ColumnElement[Any] = sa.func.coalesce(_LINK.own_key, _OBJECT.key)
+_copy_size: sa.ColumnElement[Any] = sa.func.coalesce(_LINK.unverified_size, _OBJECT.size)
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Which:
     def copies(self) -> sa.Select[Any]:
         """``oid, key, size`` in order: one row for an object, or for each copy if datasets have their own."""
         oid, key = self.after
-        conditions = [_OBJECT.oid >= oid, sa.or_(_OBJECT.oid > oid, key < _KEY)]
+        conditions = [_OBJECT.oid >= oid, sa.or_(_OBJECT.oid > oid, _copy_key > key)]
         if self.package_id is not None:
             conditions.append(_LINK.package_id == self.package_id)
         if self.since is not None:
             conditions.append(_LINK.used_at >= self.since)
-        columns = _OBJECT.oid, _KEY.label("key"), _SIZE.label("size")
+        columns = _OBJECT.oid, _copy_key.label("key"), _copy_size.label("size")
         query = sa.select(*columns).distinct().outerjoin_from(model.object, model.link)
         return query.where(*conditions).order_by(*columns)
 
@@ -83,8 +83,8 @@ def _some(engine: sa.Engine, which: Which) -> list[sa.Row]:
 
 
 def _look(store: ObjectStore, key: str, size: int, oid: str) -> What:
-    if key.startswith(SERVER_KEYS) != isinstance(store, ServerStore):
-        return "unreadable"  # it is in the store that the site had before
+    if not may_have(store, key):
+        return "unreadable"
     found = store.stat(key)
     if found is None:
         return "missing"
@@ -100,7 +100,7 @@ def _look(store: ObjectStore, key: str, size: int, oid: str) -> What:
 def _still_there(engine: sa.Engine, oid: str, key: str) -> tuple[str, ...] | None:
     """Ids of the datasets that have the copy; None if it is gone, or is another one now."""
     query = sa.select(_LINK.package_id).outerjoin_from(model.object, model.link)
-    query = query.where(_OBJECT.oid == oid, key == _KEY).order_by(_LINK.package_id)
+    query = query.where(_OBJECT.oid == oid, _copy_key == key).order_by(_LINK.package_id)
     with engine.connect() as connection:
         found = list(connection.execute(query).scalars())
     return tuple(filter(None, found)) if found else None

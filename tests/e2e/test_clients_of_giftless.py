@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -14,11 +15,15 @@ import requests
 from ckan import model
 from ckan.lib.jobs import Worker
 from ckan.plugins import toolkit as tk
+from ckan.tests import factories
+from playwright.sync_api import Browser, expect
 from werkzeug.serving import make_server
 
 from ckanext.authz_service import giftless, keys
 from ckanext.external_storage import jobs
+from demo.client import Client
 from tests import npm_package
+from tests.e2e.conftest import PASSWORD, PATIENCE, Person, log_in
 from tests.giftless_server import Giftless, running
 from tests.interop import documents
 from tests.portal import Portal, editor_and_dataset, oid_of, standing
@@ -26,6 +31,7 @@ from tests.portal import Portal, editor_and_dataset, oid_of, standing
 OPTION = "ckanext.external_storage."
 #: More than a file that is always hashed first: so the client hears from the site that it must.
 DATA = b"0123456789abcdef" * ((1 << 20) + 1)
+TABLE = b"river,level\nRhine,3\n"
 
 PROGRAM = """
 import { Client, savedAs, sourceOf } from "ckanext-publish-client";
@@ -102,10 +108,10 @@ def worker(portal: Portal, url: str) -> Iterator[None]:
     process.join(30)
 
 
-def upload(url: str, tmp_path: Path, **question: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def upload(url: str, tmp_path: Path, data: bytes, **question: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """A new dataset, and what the program says of the upload to it."""
     editor, dataset = editor_and_dataset()
-    (tmp_path / "levels.csv").write_bytes(DATA)
+    (tmp_path / "levels.csv").write_bytes(data)
     (tmp_path / "program").mkdir()
     question |= {
         "url": url,
@@ -118,7 +124,7 @@ def upload(url: str, tmp_path: Path, **question: Any) -> tuple[dict[str, Any], d
 
 
 def test_a_script_sends_a_file_that_is_checked(server: Giftless, url: str, worker: None, tmp_path: Path):
-    dataset, told = upload(url, tmp_path)
+    dataset, told = upload(url, tmp_path, DATA)
     assert told["states"] == ["sending", "hashing", "checking", "done"]
     assert told["uploaded"]["uploadId"]
     assert told["uploaded"]["oid"] == told["resource"]["sha256"] == oid_of(DATA)
@@ -129,13 +135,47 @@ def test_a_script_sends_a_file_that_is_checked(server: Giftless, url: str, worke
 
 def test_a_script_sends_a_file_that_is_believed(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(tk.config, OPTION + "verify_external", False)
-    _, told = upload(url, tmp_path)
+    _, told = upload(url, tmp_path, TABLE)
     assert told["uploaded"]["uploadId"] is None
-    assert (told["resource"]["sha256"], told["resource"]["size"]) == (oid_of(DATA), len(DATA))
+    assert (told["resource"]["sha256"], told["resource"]["size"]) == (oid_of(TABLE), len(TABLE))
     assert told["sentAgain"] is False
 
 
 def test_a_script_does_not_read_what_is_too_large(url: str, tmp_path: Path):
-    _, told = upload(url, tmp_path, most=len(DATA) - 1)
+    _, told = upload(url, tmp_path, DATA, most=len(DATA) - 1)
     assert (told["code"], told["states"]) == ("hash_first", ["sending", "failed"])
     assert "16 MB" in told["message"]
+
+
+def test_the_form_sends_files_that_are_checked_and_believed(
+    server: Giftless,
+    url: str,
+    worker: None,
+    browser: Browser,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    user: Any = factories.UserWithToken(password=PASSWORD)
+    organization = factories.Organization(users=[{"name": user["name"], "capacity": "editor"}])
+    dataset = factories.Dataset(owner_org=organization["id"])
+    context = browser.new_context(base_url=url, locale="en")
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    log_in(page, Person(user["name"], PASSWORD, Client(url, f"{url}/lfs", user["token"])))
+    for name, data in (("checked.csv", TABLE), ("believed.csv", TABLE * 2)):
+        monkeypatch.setitem(tk.config, OPTION + "verify_external", name == "checked.csv")
+        (tmp_path / name).write_bytes(data)
+        page.goto(f"/dataset/{dataset['name']}/resource/new")
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Upload a file on your computer").click()
+        chooser.value.set_files(tmp_path / name)
+        expect(page.locator(".external-storage-row")).to_contain_text("Uploaded and checked.")
+        page.locator("button[name=save].btn-primary").click()
+        expect(page).not_to_have_url(re.compile("/resource/new$"))
+        assert (server.files / "ckan" / dataset["id"] / oid_of(data)).read_bytes() == data
+    context.close()
+    saved = tk.get_action("package_show")({"ignore_auth": True}, {"id": dataset["id"]})["resources"]
+    assert [(resource["name"], resource["sha256"], resource["size"]) for resource in saved] == [
+        ("checked.csv", oid_of(TABLE), len(TABLE)),
+        ("believed.csv", oid_of(TABLE * 2), 2 * len(TABLE)),
+    ]

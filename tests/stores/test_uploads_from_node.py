@@ -17,7 +17,7 @@ from ckanext.external_storage import jobs
 from services import ini, node
 from services.checkout import LOG, ROOT, VENV, write_private
 from tests.conftest import SANDBOX
-from tests.e2e.conftest import LiveSite, served
+from tests.e2e.conftest import LiveSite, served, site  # noqa: F401 (a fixture)
 
 
 @pytest.fixture(scope="module")
@@ -34,32 +34,32 @@ def site_on_s3(request: pytest.FixtureRequest, s3_options: dict[str, str]) -> It
     path = box.ini.with_name("uploads-s3.ini")
     options = {**box.options, **s3_options, "ckan.plugins": ini.test_plugins()}
     write_private(path, ini.text(options, base=ROOT / "test.ini"))
-    with served(path, LOG / f"uploads-site-{box.number}.log") as site:
+    with served(path, LOG / f"uploads-site-{box.number}.log") as live:
         worker = subprocess.Popen(
             [VENV / "bin" / "ckan", "-c", path, "jobs", "worker"],
-            env={**os.environ, "CKAN_SITE_URL": site.url},
+            env={**os.environ, "CKAN_SITE_URL": live.url},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         while not jobs.worker_alive():
             assert worker.poll() is None
             time.sleep(0.1)
-        yield site
+        yield live
         worker.terminate()
         worker.wait(timeout=30)
 
 
 @pytest.mark.parametrize("store", ["local", "s3"])
 def test_uploads(store: str, program: Path, request: pytest.FixtureRequest):
-    site: LiveSite = request.getfixturevalue("site" if store == "local" else "site_on_s3")
-    person = site.person("Nora Node")
-    organization = site.organization(editor=person)["name"]
+    live: LiveSite = request.getfixturevalue("site" if store == "local" else "site_on_s3")
+    person = live.person("Nora Node")
+    organization = live.organization(editor=person)["name"]
     dataset: Any = person.client.action(
         "package_create", name=f"sent-{uuid.uuid4().hex[:8]}", owner_org=organization
     )
     told = {
-        "siteUrl": site.url,
-        "lfsUrl": f"{site.url}/lfs",
+        "siteUrl": live.url,
+        "lfsUrl": f"{live.url}/lfs",
         "dataset": {"id": dataset["name"], "organization": organization},
         "apiToken": person.client.token,
         "store": store,
