@@ -125,7 +125,7 @@ def test_by_keyboard_in_german_under_a_strict_policy(visitor: Page, german, form
     )
     nothing_is_wrong(page)
 
-    upload = page.get_by_role("button", name="Datei von Ihrem Computer hochladen")
+    upload = page.locator("#resource-upload-button")
     upload.focus()  # which the page does itself, where nothing else has the focus
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
