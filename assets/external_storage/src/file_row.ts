@@ -19,7 +19,7 @@ export interface RowView extends Partial<Omit<Progress, "state" | "error">> {
 }
 
 const ACTIONS: Record<RowState, readonly Action[]> = {
-  waiting: ["cancel"],
+  waiting: ["pause", "cancel"],
   hashing: ["pause", "cancel"],
   sending: ["pause", "cancel"],
   offline: ["pause", "cancel"],
