@@ -132,7 +132,9 @@ export function asSource(file: unknown): Source | undefined {
     const when = lastModified === undefined ? {} : { lastModified };
     return { name, size: file.size, type: file.type, ...when, blob: file };
   }
-  const { blob, name } = (file ?? {}) as Partial<Source>;
-  const inside = blob instanceof Blob ? asSource(blob) : undefined;
+  // As its `descriptor` frictionless.js has a file that a user has chosen.
+  const { blob, descriptor, name } = (file ?? {}) as Partial<Source> & { descriptor?: unknown };
+  const found = [blob, descriptor].find((inner) => inner instanceof Blob);
+  const inside = found && asSource(found);
   return inside && { ...inside, ...(typeof name === "string" ? { name } : {}) };
 }

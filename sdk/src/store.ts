@@ -86,7 +86,8 @@ export class Store {
         "cors",
         `The file store ${origin} answers, but does not let pages of ${globalThis.location?.origin ?? "this site"}` +
           " send files to it. The site's administrator adds a CORS rule to the bucket with this origin under" +
-          ' AllowedOrigins and PUT under AllowedMethods (documentation of external_storage, "What the bucket needs").',
+          ' AllowedOrigins and PUT under AllowedMethods (documentation of external_storage, "What the bucket needs";' +
+          ' for giftless, "Uploads in browsers").',
         undefined,
         true,
       );

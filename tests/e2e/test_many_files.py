@@ -47,7 +47,7 @@ def drop(page: Page, *paths: Path) -> None:
 
 def choose(page: Page, *paths: Path) -> None:
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Upload a file on your computer").click()
+        page.locator("#resource-upload-button").click()
     assert chooser.value.is_multiple()
     chooser.value.set_files(list(paths))
 

@@ -1,5 +1,6 @@
 /** CKAN's form around the field: which kind of data it has, its other fields, and when it is saved. */
 
+import { ofPage } from "../../../sdk/src/browser.js";
 import type { Uploaded } from "../../../sdk/src/types.js";
 import { make } from "./file_row.js";
 import type { Words } from "./words.js";
@@ -18,6 +19,8 @@ export class ResourceForm {
   private fields: HTMLInputElement[] = [];
   private waiting: { submitter: HTMLElement | null; box: HTMLElement; text: HTMLElement } | null = null;
   private leaving = false;
+  /** Set when the session that this page belongs to is over. */
+  otherSession = false;
 
   /** `root`: core's field. `readiness` is asked when somebody saves. `unsaved`: would leaving lose something? */
   constructor(
@@ -139,6 +142,12 @@ export class ResourceForm {
 
   private submitted(event: SubmitEvent): void {
     const readiness = this.readiness();
+    if (readiness === "ready" && this.otherSession) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      void this.freshen().then(() => this.element.requestSubmit(event.submitter));
+      return;
+    }
     if (readiness === "ready") {
       this.leaving = true;
       // Somebody else may have a word, too.
@@ -148,6 +157,16 @@ export class ResourceForm {
     event.preventDefault();
     event.stopImmediatePropagation();
     if (readiness === "wait") this.wait(event.submitter);
+  }
+
+  /** Who has logged in again has other tokens against forgery than this page came with. */
+  private async freshen(): Promise<void> {
+    this.otherSession = false;
+    const fresh = await ofPage(true).catch(() => ({}));
+    const name = document.querySelector<HTMLMetaElement>('meta[name="csrf_field_name"]')?.content;
+    const field = name ? this.element.elements.namedItem(name) : null;
+    const [value] = Object.values(fresh);
+    if (field instanceof HTMLInputElement && value) field.value = value;
   }
 
   private wait(submitter: HTMLElement | null): void {

@@ -153,6 +153,7 @@ export class UploadField {
   private failed(chosen: Chosen, error: unknown): void {
     const known = error instanceof UploadError ? error : new UploadError("server", String(error));
     const problem = this.words.error(known, chosen.source.size, limits(this.settings));
+    if (known.code === "logged_out") this.form.otherSession = true;
     const waited = this.form.isWaiting;
     this.form.stopWaiting();
     chosen.row.show({ state: FINAL.has(known.code) ? "refused" : "failed", problem, hints: this.hints("failed") });
@@ -296,7 +297,7 @@ export class UploadField {
       hints.push(say._("It replaces %(name)s.", { name: present.name }));
     }
     const size = this.chosen?.source.size ?? 0;
-    if (size >= WORTH_A_HINT && ["sending", "offline", "paused", "failed"].includes(state)) {
+    if (size >= WORTH_A_HINT && ["sending", "offline", "paused"].includes(state)) {
       hints.push(
         say._("If this page is closed meanwhile, choose the same file here again: the upload goes on where it was."),
       );

@@ -90,7 +90,8 @@ export class Words {
         ),
       mismatch: () => say._("What arrived is not what the file has. Nothing was kept: try again."),
       changed: () => say._("The file has changed or cannot be read any more. Choose it again."),
-      over: () => say._("The server has ended this upload. Choose the file again."),
+      over: () =>
+        say._("This upload has been ended: in another tab perhaps, or after a day without progress. Try again, and it begins anew."),
       cancelled: () => say._("The upload was cancelled. Choose the file again."),
       hash_first: () =>
         say._("The file is too large for this site: it must be read as a whole before it is sent, and that is done for files of up to %(size)s.", {
