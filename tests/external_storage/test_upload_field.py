@@ -5,8 +5,12 @@ from __future__ import annotations
 import html
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
+import pytest
+from ckan import plugins
+from ckan.plugins import toolkit as tk
 from ckan.tests import factories, helpers
 
 from tests.external_storage.test_upload_ids import unfinished, upload
@@ -52,3 +56,36 @@ def test_uploads_of_other_datasets_are_not_said_to_have_arrived(portal: Portal):
     form = {"save": "again", "id": "", "upload_id": foreign, "url_type": "upload", "url": ""}
     page = portal.client.post(address, data=form, headers={"Authorization": editor["token"]})
     assert handed_over(page)["arrived"] is None
+
+
+@pytest.mark.parametrize("order", ["themed external_storage", "external_storage themed"])
+def test_beside_a_theme_that_extends_the_same_template(
+    make_app, provide_plugin, ckan_config, monkeypatch, tmp_path: Path, order: str
+):
+    template = tmp_path / "package" / "snippets" / "resource_upload_field.html"
+    template.parent.mkdir(parents=True)
+    template.write_text(
+        "{% ckan_extends %}"
+        "{% block url_type_select %}{{ super() }}<p>Personal data is not for this site.</p>{% endblock %}"
+        "{% block link_controls %}<div class=fancy>{{ super() }}</div>{% endblock %}"
+    )
+
+    class Theme(plugins.SingletonPlugin):
+        plugins.implements(plugins.IConfigurer)
+
+        def update_config(self, config):
+            tk.add_template_directory(config, str(tmp_path))
+
+    provide_plugin("themed", Theme)
+    monkeypatch.setitem(ckan_config, "ckan.plugins", f"authz_service {order}")
+    plugins.load_all()
+    editor, dataset = editor_and_dataset()
+    page = Portal(make_app()).get(f"/dataset/{dataset['name']}/resource/new", editor)
+    assert handed_over(page)["dataset"] == dataset["id"]
+    for part in (
+        "Personal data is not",
+        "class=fancy",
+        'id="field-resource-upload"',
+        'id="field-resource-url"',
+    ):
+        assert page.text.count(part) == 1, part
