@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -16,6 +17,7 @@ from tests.conftest import SANDBOX
 from tests.e2e import upload_sites
 from tests.e2e.upload_form import (
     MIB,
+    PATIENCE,
     RIGHT,
     ROW,
     WRONG,
@@ -73,8 +75,8 @@ class Story:
         if self.site.store_gate is None:
             sent = [r for r in self.form.requests if r.method == "PATCH"]
             return [int(request.headers["upload-offset"]) // MIB for request in sent]
-        sent = [r for r in self.form.requests if r.method == "PUT"]
-        return [int(request.url.split("partNumber=")[1].split("&")[0]) for request in sent]
+        sent = [urlsplit(r.url) for r in self.form.requests if r.method == "PUT"]
+        return [int(parse_qs(address.query).get("partNumber", ["1"])[0]) for address in sent]
 
 
 @on(disk=(1, 1))
@@ -223,7 +225,8 @@ def test_signed_addresses_expire(
             story.finish()
             statuses = story.form.statuses(method="PUT")
             record_property(f"the store said, of {size // MIB} MiB", statuses)
-            assert set(statuses) == {403, 200}
+            # It may cut what it refuses before a browser has heard why.
+            assert len(story.begun_with()) > statuses.count(200)
 
 
 @on(disk=None)
@@ -271,3 +274,27 @@ def test_the_user_may_not_edit_any_more(publisher: Publisher, tmp_path: Path):
     finally:
         story.site.sysadmin.action("organization_member_create", **member, role="editor")
     assert not [r for r in story.form.requests if r.method in ("PATCH", "PUT")]
+
+
+@on()
+def test_twenty_files_and_a_server_that_is_killed(publisher: Publisher, tmp_path: Path):
+    """Nineteen of them small: those that had arrived stay, and one button saves all in their order."""
+    files = {tmp_path / f"{number:02}.csv": 3 * MIB for number in range(1, 20)}
+    files[tmp_path / "20.csv"] = LARGE
+    wanted = [(file.name, make_file(file, size)) for file, size in files.items()]
+    site, dataset = publisher.site, publisher.dataset()
+    form = publisher.form(dataset)
+    site.way.hold_after(30 * MIB)
+    form.choose(*files)
+    assert site.way.held.wait(SOON)
+    site.kill()
+    site.start_again()
+    site.way.let_go()
+    total = form.page.locator(".external-storage-total")
+    with site.worker():
+        expect(total).to_have_text("20 of 20 files have arrived", timeout=PATIENCE)
+        form.page.get_by_role("button", name="Save 20 files").click()
+        form.page.wait_for_url(f"**/dataset/{dataset['name']}", timeout=PATIENCE)
+    saved = publisher.resources(dataset)
+    assert [(resource["name"], resource["sha256"]) for resource in saved] == wanted
+    assert form.failures == []
