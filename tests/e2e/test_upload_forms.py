@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from tests.e2e.upload_form import MIB, Publisher, make_file, on
 
 
-@on(disk=(1, 1), s3=None)
+@on(s3=None)
 def test_a_form_of_another_type_comes_back_with_an_error(publisher: Publisher, tmp_path: Path):
     dataset, file = publisher.dataset(type="measurement", title="Weights"), tmp_path / "weights.csv"
     oid = make_file(file, 3 * MIB)
@@ -33,7 +33,7 @@ def test_a_form_of_another_type_comes_back_with_an_error(publisher: Publisher, t
     assert form.failures == []
 
 
-@on()
+@on(s3=(1, 1))
 def test_the_wizard_for_a_new_dataset(publisher: Publisher, tmp_path: Path):
     name, file = f"d-{uuid.uuid4().hex[:12]}", tmp_path / "roads.csv"
     oid = make_file(file, 3 * MIB)

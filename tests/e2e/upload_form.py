@@ -49,8 +49,9 @@ def make_sparse(path: Path, size: int) -> str:
         file.truncate(size)
     digest, block = hashlib.sha256(), bytes(4 * MIB)
     while size:
-        size -= len(block[:size])
-        digest.update(block[:size] if size < len(block) else block)
+        part = block[:size]
+        digest.update(part)
+        size -= len(part)
     return digest.hexdigest()
 
 
