@@ -21,6 +21,7 @@ from services.checkout import LOG, ROOT
 from services.ini import test_plugins
 from tests.conftest import SANDBOX
 from tests.e2e import upload_form, upload_sites
+from tests.e2e.people import PASSWORD as PASSWORD
 from tests.e2e.people import LiveSite, Person
 from tests.e2e.upload_form import Publisher
 from tests.e2e.upload_sites import UploadSite
