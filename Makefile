@@ -54,8 +54,9 @@ demo: ## a site with users and sample data, and the story played on it; it stays
 	@services/install demo
 	@$(BIN)/python -m demo
 
-picture: browser demo ## docs/versions.png, the picture in the README, and the others in docs/, from the demo
+picture: browser services demo ## docs/versions.png, the picture in the README, and the others in docs/
 	@$(BIN)/python -m demo.picture
+	@$(BIN)/python -m pytest -q --no-cov --proof tests/e2e/test_upload_pictures.py
 
 stop: ## end everything that this checkout runs; data stays
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m services stop; fi

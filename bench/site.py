@@ -68,8 +68,8 @@ def running(settings: Settings, plugins: str, options: Mapping[str, str] | None 
         box.claim.close()
 
 
-def serve() -> str:
-    """In the site: serve it over HTTP as well; the base URL."""
+def serve(port: int = 0) -> str:
+    """In the site: serve it over HTTP as well, on a free port or on this one; the base URL."""
     from flask import current_app
     from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -80,7 +80,7 @@ def serve() -> str:
             pass
 
     app: Any = current_app
-    server = make_server("127.0.0.1", 0, app._get_current_object(), threaded=True, request_handler=Quiet)
+    server = make_server("127.0.0.1", port, app._get_current_object(), threaded=True, request_handler=Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}"
 

@@ -90,8 +90,8 @@ def send_form(url: str, token: str, block: bytes) -> int:
 # --- in the site -------------------------------------------------------------------------------------------
 
 
-def prepare() -> tuple[str, str, str]:
-    """Its address, an editor's token, and the id of a dataset of theirs."""
+def prepare(port: int = 0) -> tuple[str, str, str]:
+    """Its address (on this *port*, if given), an editor's token, and the id of a dataset of theirs."""
     from ckan.plugins import toolkit as tk
 
     from bench.figures import package_patch
@@ -99,7 +99,7 @@ def prepare() -> tuple[str, str, str]:
     tk.config["ckan.max_resource_size"] = 2 * MEGABYTES
     editor, dataset = package_patch.create(0)
     made = tk.get_action("api_token_create")({"ignore_auth": True}, {"user": editor, "name": "bench"})
-    return site.serve(), made["token"], dataset
+    return site.serve(port), made["token"], dataset
 
 
 class _Looking:

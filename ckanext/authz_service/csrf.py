@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import ckantoolkit as tk
-from flask import current_app
+from flask import Response, current_app
 from flask_wtf.csrf import validate_csrf
 from wtforms import ValidationError
+
+#: Where the actions of this distribution are.
+_OURS = ("ckanext.authz_service.", "ckanext.external_storage.", "ckanext.versioning.")
 
 
 def sent_by_our_page() -> bool:
@@ -19,3 +24,33 @@ def sent_by_our_page() -> bool:
     except ValidationError:
         return False
     return True
+
+
+def refuse_forged_call() -> Response | None:
+    """Before-request function of our blueprint: a call of an action of ours, by session, comes from our page.
+
+    CKAN's own check cannot be relied on: the first call of its API with a token, or by nobody, ends it for
+    all calls until the process ends. Readers' actions, other plugins' and CKAN's own are left to it.
+    """
+    if tk.request.endpoint != "api.action" or not current_app.config["WTF_CSRF_ENABLED"]:
+        return None
+    if not tk.current_user.is_authenticated or tk.g.get("login_via_auth_header"):
+        return None  # by a token, which no other page's request carries
+    name = (tk.request.view_args or {})["logic_function"]
+    try:
+        action = tk.get_action(name)
+    except KeyError:
+        return None
+    if getattr(action, "side_effect_free", False) or not action.__module__.startswith(_OURS):
+        return None
+    sent = [tk.request.headers.get(header) for header in current_app.config["WTF_CSRF_HEADERS"]]
+    try:
+        validate_csrf(next(filter(None, sent), None))
+    except ValidationError as error:
+        message = (
+            f"Nothing was done: {error} A call with the session's cookie needs the page's CSRF token in the"
+            " header X-CSRFToken. Reload the page, or call with an API token."
+        )
+        refusal = {"success": False, "error": {"__type": "Authorization Error", "message": message}}
+        return Response(json.dumps(refusal), 400, content_type="application/json")
+    return None

@@ -10,7 +10,7 @@ import ckantoolkit as tk
 from flask import Blueprint, Response
 from werkzeug.datastructures import Headers
 
-from ckanext.authz_service import config, pages, too_many_requests
+from ckanext.authz_service import config, csrf, pages, too_many_requests
 from ckanext.authz_service.errors import KeysError, MissingKey
 from ckanext.authz_service.keys import jwks
 from ckanext.authz_service.rotation import MAX_AGE
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 blueprint = Blueprint("authz_service", __name__)
 blueprint.add_url_rule("/user/<id>/tokens", view_func=pages.tokens)
 blueprint.add_url_rule("/user/<id>/tokens/revoke", view_func=pages.revoke, methods=["POST"])
+blueprint.before_app_request(csrf.refuse_forged_call)
 blueprint.after_app_request(too_many_requests.answer)
 
 _MISSING = "This site has no key yet. Its administrator creates one with: ckan authz keygen\n"

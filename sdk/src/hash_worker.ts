@@ -35,6 +35,7 @@ self.onmessage = async (event: MessageEvent<ToWorker>) => {
       const bytes = new Uint8Array(await slice.arrayBuffer());
       sha256.update(bytes);
       offset += bytes.length;
+      free(bytes.buffer);
       tell({ kind: "hashed", bytes: offset });
       if (key !== undefined && offset % REMEMBERED === 0 && offset < blob.size) {
         await remember(key, { hashed: offset, state: sha256.save() });
@@ -48,3 +49,8 @@ self.onmessage = async (event: MessageEvent<ToWorker>) => {
   }
   return tell({ kind: "done", oid: sha256.digest("hex") });
 };
+
+/** At once, where the browser can: left to its collector, some dozens of slices would wait for that. */
+function free(buffer: ArrayBuffer & { transfer?: (length: number) => ArrayBuffer }): void {
+  buffer.transfer?.(0);
+}

@@ -5,49 +5,29 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ckan import model
 from ckan.tests import factories
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from demo.client import Client
 from services import chromium
 from services.checkout import LOG, ROOT
+from services.ini import test_plugins
 from tests.conftest import SANDBOX
+from tests.e2e import upload_form, upload_sites
+from tests.e2e.people import LiveSite, Person
+from tests.e2e.upload_form import Publisher
+from tests.e2e.upload_sites import UploadSite
+from tests.faults.victims import Nursery
 
 #: Milliseconds for whatever a page has to do; a busy machine takes a while for the first page of a new site.
 PATIENCE = 15_000
-PASSWORD = "correct horse battery"
-
-
-@dataclass(frozen=True)
-class Person:
-    name: str
-    password: str
-    #: Their API token in the HTTP client of the demo.
-    client: Client
-
-
-@dataclass(frozen=True)
-class LiveSite:
-    url: str
-    sysadmin: Client
-
-    def person(self, fullname: str) -> Person:
-        user: Any = factories.UserWithToken(password=PASSWORD, fullname=fullname)
-        return Person(user["name"], PASSWORD, Client(self.url, f"{self.url}/lfs", user["token"]))
-
-    def organization(self, **roles: Person) -> dict[str, Any]:
-        """A new one; *roles*: who is ``editor``, ``member``, … of it."""
-        users = [{"name": person.name, "capacity": role} for role, person in roles.items()]
-        name = f"org-{uuid.uuid4().hex[:8]}"
-        return self.sysadmin.action("organization_create", name=name, title="Office of Figures", users=users)
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +67,52 @@ def browser() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE)
     with chromium.launched() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def nursery(request: pytest.FixtureRequest) -> Iterator[Nursery]:
+    assert model.meta.engine
+    nursery = Nursery(request.config.stash[SANDBOX].ini, model.meta.engine)
+    yield nursery
+    nursery.close()
+
+
+@pytest.fixture(scope="session")
+def disk_site(request: pytest.FixtureRequest, nursery: Nursery) -> Iterator[UploadSite]:
+    """Of tests that put it back as it was. It has a type of ckanext-scheming beside CKAN's own."""
+    options = {
+        "ckan.plugins": f"{test_plugins()} scheming_datasets scheming_nerf_index",
+        "scheming.dataset_schemas": "tests.external_storage:measurements.yaml",
+    }
+    with upload_sites.on_disk(request.config.stash[SANDBOX], nursery, **options) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def s3_site(
+    request: pytest.FixtureRequest, nursery: Nursery, s3_client: Any, s3_options: dict[str, str]
+) -> Iterator[UploadSite]:
+    """Of tests that put it back as it was. No worker runs."""
+    with upload_sites.on_s3(request.config.stash[SANDBOX], nursery, s3_client, s3_options) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def disk_publisher(browser: Browser, disk_site: UploadSite) -> Iterator[Publisher]:
+    with upload_form.logged_in(browser, disk_site) as publisher:
+        yield publisher
+
+
+@pytest.fixture(scope="session")
+def s3_publisher(browser: Browser, s3_site: UploadSite) -> Iterator[Publisher]:
+    with upload_form.logged_in(browser, s3_site) as publisher:
+        yield publisher
+
+
+@pytest.fixture
+def publisher(request: pytest.FixtureRequest) -> Publisher:
+    """On the store that the test's parameter names (`tests.e2e.upload_form.on`)."""
+    return request.getfixturevalue(f"{request.param}_publisher")
 
 
 @pytest.fixture

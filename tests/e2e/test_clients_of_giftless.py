@@ -23,7 +23,8 @@ from ckanext.authz_service import giftless, keys
 from ckanext.external_storage import jobs
 from demo.client import Client
 from tests import npm_package
-from tests.e2e.conftest import PASSWORD, PATIENCE, Person, log_in
+from tests.e2e.conftest import PATIENCE, log_in
+from tests.e2e.people import PASSWORD, Person
 from tests.giftless_server import Giftless, running
 from tests.interop import documents
 from tests.portal import Portal, editor_and_dataset, oid_of, standing

@@ -50,6 +50,27 @@ def test_from_the_profile_to_no_token_left(
     assert not any(good(site, answer) for answer in others)
 
 
+def test_no_other_site_mints_by_the_session(
+    visitor: Page, site: LiveSite, person: Person, dataset: dict[str, Any]
+):
+    issued(person, dataset)  # by an API token: CKAN's own check has ended for the API
+    log_in(visitor, person)
+    visitor.goto(f"/dataset/{dataset['name']}")
+    call = """async ([scope, withToken]) => {
+        const field = document.querySelector("meta[name=csrf_field_name]").content;
+        const token = document.querySelector(`meta[name=${field}]`).content;
+        const headers = {"Content-Type": "application/json", ...(withToken && {"X-CSRFToken": token})};
+        const body = JSON.stringify({scopes: [scope]});
+        const answer = await fetch("/api/3/action/authz_authorize", {method: "POST", headers, body});
+        return [answer.status, (await answer.json()).error?.message];
+    }"""
+    scope = f"ds:{dataset['name']}:read"
+    status, message = visitor.evaluate(call, [scope, False])
+    assert status == 400
+    assert "Reload the page, or call with an API token." in message
+    assert visitor.evaluate(call, [scope, True]) == [200, None]
+
+
 def test_with_the_keyboard_alone(visitor: Page, site: LiveSite, person: Person, dataset: dict[str, Any]):
     answer = issued(person, dataset)
     log_in(visitor, person)

@@ -194,7 +194,7 @@ def downloads(portal: Portal, request: pytest.FixtureRequest, tmp_path: Path, mo
     files = documents.filled_in(
         documents.example("external_storage_downloads", "nginx"), {"/var/lib/ckan/objects/": f"{root}/"}
     )
-    ckan = make_server("127.0.0.1", 0, portal.app.flask_app, threaded=True)
+    ckan = make_server("127.0.0.1", 0, portal.app.app, threaded=True)
     threading.Thread(target=ckan.serve_forever, daemon=True).start()
     port = standalone.free_port()
     all_else = f"location / {{ proxy_pass http://127.0.0.1:{ckan.server_port}; }}"

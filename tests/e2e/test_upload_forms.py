@@ -1,0 +1,79 @@
+"""Files sent from a form before it is saved: by the wizard, in a type of its own, in place of another."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import requests
+from playwright.sync_api import expect
+
+from tests.e2e.upload_form import MIB, Publisher, make_file, on
+
+
+@on(s3=None)
+def test_a_form_of_another_type_comes_back_with_an_error(publisher: Publisher, tmp_path: Path):
+    dataset, file = publisher.dataset(type="measurement", title="Weights"), tmp_path / "weights.csv"
+    oid = make_file(file, 3 * MIB)
+    form = publisher.form(dataset)
+    form.choose(file)
+    form.expect_state("done")
+    form.save()
+    expect(form.page.locator(".error-explanation")).to_contain_text("Instrument")
+    form.wait()
+    # The file is still there, and its name.
+    form.expect_state("done")
+    expect(form.row).to_contain_text("weights.csv")
+    sent = [request for request in form.requests if request.method == "PATCH"]
+    form.page.get_by_label("Instrument").fill("scale")
+    form.save()
+    (resource,) = publisher.resources(dataset)
+    assert (resource["sha256"], resource["instrument"], resource["name"]) == (oid, "scale", "weights.csv")
+    assert [request for request in form.requests if request.method == "PATCH"] == sent
+    assert form.failures == []
+
+
+@on(s3=(1, 1))
+def test_the_wizard_for_a_new_dataset(publisher: Publisher, tmp_path: Path):
+    name, file = f"d-{uuid.uuid4().hex[:12]}", tmp_path / "roads.csv"
+    oid = make_file(file, 3 * MIB)
+    page = publisher.context.new_page()
+    page.goto("/dataset/new")
+    page.get_by_label("Title").fill(name)
+    page.locator("#field-organizations").select_option(publisher.organization["id"])
+    page.locator("button[name=save]").last.click()
+    page.wait_for_url("**/resource/new")
+    shown = publisher.person.client.action("package_show", id=name)
+    assert shown["state"] == "draft"
+    form = publisher.form_at(page.url)
+    form.choose(file)
+    form.save()  # which waits for the file
+    shown = publisher.person.client.action("package_show", id=name)
+    assert shown["state"] == "active"
+    (resource,) = shown["resources"]
+    assert (resource["sha256"], resource["name"], resource["format"]) == (oid, "roads.csv", "CSV")
+    assert form.failures == []
+
+
+@on()
+def test_a_file_is_replaced_and_stays_in_the_earlier_version(publisher: Publisher, tmp_path: Path):
+    dataset, old, new = publisher.dataset(), tmp_path / "old.csv", tmp_path / "new.csv"
+    oids = [make_file(file, MIB) for file in (old, new)]
+    form = publisher.form(dataset)
+    form.choose(old)
+    form.save()
+    (resource,) = publisher.resources(dataset)
+
+    form = publisher.form_at(f"/dataset/{dataset['name']}/resource/{resource['id']}/edit")
+    form.expect_state("present")
+    form.choose(new)
+    expect(form.row).to_contain_text("It replaces old.csv, which stays available in the earlier versions")
+    form.save()
+    (replaced,) = publisher.resources(dataset)
+    assert (replaced["id"], replaced["sha256"]) == (resource["id"], oids[1])
+    then = publisher.person.client.action("package_show", id=dataset["id"], revision_ref="head~1")
+    answer = requests.get(
+        then["resources"][0]["url"], headers={"Authorization": publisher.person.client.token}, timeout=60
+    )
+    assert answer.content == old.read_bytes()
+    assert oids[0] == then["resources"][0]["sha256"]
