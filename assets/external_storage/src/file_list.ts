@@ -5,15 +5,13 @@ import type { Choice } from "./drop_area.js";
 import { make } from "./file_row.js";
 import { gather, type Finding } from "./folders.js";
 import { ListRow, write, type ListAction } from "./list_row.js";
+import { ListTotal } from "./list_total.js";
 import { Dataset, NotSaved, resourceOf, type Fields, type Problems } from "./many_saved.js";
 import { limits } from "./settings.js";
 import type { UploadField } from "./upload_field.js";
-import { hundredths } from "./words.js";
 
 /** As many as the server begins by one request. */
 export const MOST = 100;
-/** Milliseconds over which the speed is measured. */
-const WINDOW = 10_000;
 /** Names of fields that each file has of its own, or that CKAN's form has for itself. */
 const OWN = new Set(["id", "name", "format", "url", "url_type", "upload", "upload_id", "sha256", "clear_upload", "save"]);
 /** What the plugin versioning asks in the form: it is about the save, not about a resource. */
@@ -23,9 +21,7 @@ export class FileList {
   private readonly rows: ListRow[] = [];
   private readonly list = make("ol", "external-storage-list");
   private readonly notes = make("div", "external-storage-notes");
-  private readonly total = make("p", "external-storage-total");
-  private readonly fill = make("div", "progress-bar");
-  private readonly bar = make("div", "progress external-storage-bar", this.fill);
+  private readonly total: ListTotal;
   private readonly problem = make("div", "alert alert-danger external-storage-alert");
   private readonly saveButton = button("btn btn-primary");
   private readonly stopButton = button("btn btn-secondary");
@@ -35,13 +31,11 @@ export class FileList {
   /** CKAN's button that ends the making of a new dataset, if the form has it. */
   private readonly publishes: boolean;
   private hiddenParts: { element: HTMLElement; disabled: HTMLInputElement[] }[] = [];
-  private samples: { at: number; sent: number }[] = [];
   private waiting = false;
   private saving = false;
   /** The last try may have saved what it was to save. */
   private unsure = false;
   private leaving = false;
-  private announced = "";
 
   constructor(private readonly field: UploadField) {
     const { say } = field.words;
@@ -49,10 +43,7 @@ export class FileList {
     this.dataset = new Dataset(field.settings.site_root, field.settings.dataset);
     this.publishes = form.querySelector('button[name="save"][value^="go-metadata"]') !== null;
     this.list.setAttribute("aria-label", say._("Files"));
-    this.bar.setAttribute("role", "progressbar");
-    this.bar.setAttribute("aria-label", say._("All files"));
-    this.bar.setAttribute("aria-valuemin", "0");
-    this.bar.setAttribute("aria-valuemax", "100");
+    this.total = new ListTotal(field.words, (text) => field.announce(text));
     this.problem.setAttribute("role", "alert");
     this.problem.hidden = true;
     this.stopButton.textContent = say._("Do not save yet");
@@ -65,7 +56,7 @@ export class FileList {
     });
     this.leaveButton.addEventListener("click", () => void this.finish());
     const buttons = make("div", "external-storage-actions", this.stopButton, this.leaveButton, this.saveButton);
-    this.box = make("div", "external-storage-many", this.total, this.bar, this.problem, buttons);
+    this.box = make("div", "external-storage-many", ...this.total.elements, this.problem, buttons);
   }
 
   /** Whether the form is about the files of this list. */
@@ -100,7 +91,7 @@ export class FileList {
     if (!found.files.length) return;
     if (!this.isShown) this.replaceForm();
     const added = found.files.map(({ file, path }) => this.newRow(file, path));
-    this.samples = [];
+    this.total.measureAnew();
     for (const row of added) if (row.upload) void this.run(row);
     this.changed();
     this.field.announce(
@@ -248,7 +239,7 @@ export class FileList {
       row.upload.onProgress((progress) => {
         if (!this.rows.includes(row)) return;
         row.progressed(progress);
-        this.tellTotal();
+        this.total.tell(this.rows);
       });
     }
     this.rows.push(row);
@@ -337,40 +328,7 @@ export class FileList {
     this.saveButton.classList.toggle("disabled", this.saving || this.waiting);
     this.stopButton.hidden = !this.waiting;
     this.leaveButton.hidden = !(saved > 0 && coming === 0);
-    this.tellTotal();
-  }
-
-  /** "12 of 20 files, about 3 minutes left" */
-  private tellTotal(): void {
-    const { words } = this.field;
-    const { say } = words;
-    const rows = this.rows.filter((row) => row.state !== "refused" && row.state !== "failed");
-    const size = rows.reduce((sum, row) => sum + row.file.size, 0);
-    const sent = rows.reduce((sum, row) => sum + row.sent, 0);
-    const arrived = rows.filter((row) => !row.isOnItsWay).length;
-    const going = arrived < rows.length;
-    const left = going ? this.secondsLeft(sent, size) : undefined;
-    const done = say._("%(done)d of %(all)d files have arrived", { done: arrived, all: this.rows.length });
-    write(this.total, [done, left === undefined ? "" : words.left(left)].filter(Boolean).join(" · "));
-    const percent = going ? Math.min(99, hundredths(sent, size)) : 100;
-    this.bar.hidden = !going;
-    this.fill.style.width = `${percent}%`;
-    this.bar.setAttribute("aria-valuenow", String(percent));
-    this.bar.setAttribute("aria-valuetext", this.total.textContent ?? "");
-    // Screen readers hear of each quarter, not of each file.
-    const key = `${this.rows.length} ${Math.floor(percent / 25)}`;
-    if (key === this.announced || percent < 25) return;
-    this.announced = key;
-    this.field.announce(this.total.textContent ?? "");
-  }
-
-  private secondsLeft(sent: number, size: number): number | undefined {
-    const now = performance.now();
-    this.samples.push({ at: now, sent });
-    while (this.samples.length > 2 && now - (this.samples[1]?.at ?? now) > WINDOW) this.samples.shift();
-    const first = this.samples[0];
-    if (!first || now - first.at < 1000 || sent <= first.sent) return undefined;
-    return ((size - sent) * (now - first.at)) / 1000 / (sent - first.sent);
+    this.total.tell(this.rows);
   }
 
   private remarks({ files, leftOut, unreadable }: Finding): string[] {
