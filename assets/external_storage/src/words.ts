@@ -88,7 +88,7 @@ export class Words {
         say._(
           "All of the file has arrived, but the site's program that checks files is not running. Tell the site's administrator to start it (ckan jobs worker), then try again: nothing is sent twice.",
         ),
-      mismatch: () => say._("What arrived is not what the file has. Nothing was kept: try again."),
+      mismatch: () => say._("What arrived is not what the file has: something on the way changed it. Try again: all of it is sent anew."),
       changed: () => say._("The file has changed or cannot be read any more. Choose it again."),
       over: () =>
         say._("This upload has been ended: in another tab perhaps, or after a day without progress. Try again, and it begins anew."),
