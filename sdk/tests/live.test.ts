@@ -225,11 +225,12 @@ test("other bytes on the way are told, and the next try sends the right ones", a
   for (const size of [MiB, LARGE]) {
     const { source, oid } = await fileOf(size);
     let tampered = false;
-    const http: Http = (request) => {
+    const http: Http = async (request) => {
       if (brings(request) && !tampered) {
         tampered = true;
-        const body = request.body as Blob;
-        return nodeHttp({ ...request, body: new Blob([randomBytes(100), body.slice(100)]) });
+        const bytes = new Uint8Array(await (request.body as Blob).arrayBuffer());
+        bytes.set(randomBytes(100));
+        return nodeHttp({ ...request, body: new Blob([bytes]) });
       }
       return nodeHttp(request);
     };

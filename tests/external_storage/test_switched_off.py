@@ -29,6 +29,8 @@ def test_who_leaves_for_good_takes_the_files_along(tmp_path: Path):
         values = {
             "https://data.example.org": tk.config["ckan.site_url"],
             "/var/lib/ckan/default": tk.config["ckan.storage_path"],
+            # Other tests leave datasets whose files are gone, on purpose.
+            '"sort": "id asc"': f'"sort": "id asc", "fq": "id:{dataset["id"]}"',
         }
         script = documents.filled_in(documents.example("external_storage_upkeep", "leave.py"), values)
         address = f"http://127.0.0.1:{server.server_port}"
