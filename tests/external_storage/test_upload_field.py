@@ -8,9 +8,6 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import pytest
-from ckan import plugins
-from ckan.plugins import toolkit as tk
 from ckan.tests import factories, helpers
 
 from tests.external_storage.test_upload_ids import unfinished, upload
@@ -58,10 +55,7 @@ def test_uploads_of_other_datasets_are_not_said_to_have_arrived(portal: Portal):
     assert handed_over(page)["arrived"] is None
 
 
-@pytest.mark.parametrize("first", [True, False])
-def test_beside_a_theme_that_extends_the_same_template(
-    provide_plugin, ckan_config, monkeypatch, tmp_path: Path, first: bool
-):
+def test_beside_a_theme_that_extends_the_same_template(tmp_path: Path):
     template = tmp_path / "package" / "snippets" / "resource_upload_field.html"
     template.parent.mkdir(parents=True)
     template.write_text(
@@ -69,17 +63,7 @@ def test_beside_a_theme_that_extends_the_same_template(
         "{% block url_type_select %}{{ super() }}<p>Personal data is not for this site.</p>{% endblock %}"
         "{% block link_controls %}<div class=fancy>{{ super() }}</div>{% endblock %}"
     )
-
-    class Theme(plugins.SingletonPlugin):
-        plugins.implements(plugins.IConfigurer)
-
-        def update_config(self, config):
-            tk.add_template_directory(config, str(tmp_path))
-
-    provide_plugin("themed", Theme)
-    ours = ckan_config["ckan.plugins"]
-    monkeypatch.setitem(ckan_config, "ckan.plugins", ["themed", *ours] if first else [*ours, "themed"])
-    with standing() as portal:
+    with helpers.changed_config("extra_template_paths", str(tmp_path)), standing() as portal:
         editor, dataset = editor_and_dataset()
         page = portal.get(f"/dataset/{dataset['name']}/resource/new", editor)
     assert handed_over(page)["dataset"] == dataset["id"]
