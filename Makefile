@@ -11,7 +11,7 @@ CKAN ?= $(DEFAULT_CKAN)
 OTHER_CKAN := $(filter-out $(DEFAULT_CKAN),$(CKAN))
 DEMO_HOST ?= 127.0.0.1
 DEMO_PORT ?= 5050
-WORKERS ?= 2
+WORKERS ?= 3
 TESTS ?= tests
 FIGURE ?=
 export CKAN DEMO_HOST DEMO_PORT
@@ -77,11 +77,14 @@ types: install ## pyright, and the TypeScript of sdk/ and assets/
 	@$(call stage,pyright,$(BIN)/pyright --warnings,each line above names file and place)
 	@$(call stage,tsc,$(BIN)/python -m services.node types,each line above names file and place)
 
-# What no CKAN takes part in runs once: with the default version.
-ONCE := $(if $(OTHER_CKAN),--ignore=tests/setup --ignore=tests/benchmarks --ignore=tests/stores)
+# What does not depend on CKAN's version runs once: with the default one.
+ALONE := setup benchmarks stores interop e2e/test_client_large_file.py e2e/test_client_readme.py \
+	e2e/test_clients_of_giftless.py e2e/test_disturbed_uploads.py e2e/test_unfinished_uploads.py \
+	e2e/test_upload_forms.py faults/test_a_form_with_a_large_file.py
+ONCE := $(if $(OTHER_CKAN),$(ALONE:%=--ignore=tests/%))
 
 tests: browser services ## pytest
-	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) $(ONCE) $(TESTS),the summary above names the tests)
+	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ONCE) $(TESTS),the summary above names the tests)
 
 test-s3-minio: services ## the tests of files on S3 with MinIO, which is compiled at the first time (3 min)
 	@$(call stage,build,$(BIN)/python -m services.go_programs minio,see above)

@@ -40,7 +40,7 @@ def test_the_wizard_for_a_new_dataset(publisher: Publisher, tmp_path: Path):
     page = publisher.context.new_page()
     page.goto("/dataset/new")
     page.get_by_label("Title").fill(name)
-    page.locator("#field-organizations").select_option(publisher.organization["id"])
+    page.locator("#field-organizations").select_option(publisher.organization["id"], force=True)
     page.locator("button[name=save]").last.click()
     page.wait_for_url("**/resource/new")
     shown = publisher.person.client.action("package_show", id=name)
