@@ -14,8 +14,8 @@ from services import node
 from tests import npm_package
 from tests.e2e.test_client_readme import Scene, scene  # noqa: F401
 
-#: Bytes: less than any of the files, and the same for all of them. Node alone has 60 MiB, its garbage 100.
-MOST_MEMORY = 320 << 20
+#: Bytes. Node collects its garbage when it likes: a small file says little of memory that grows with files.
+MOST_MEMORY = 1 << 30
 MEMORY = "\nconsole.log('memory', process.resourceUsage().maxRSS);\n"
 
 
