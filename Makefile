@@ -78,13 +78,13 @@ types: install ## pyright, and the TypeScript of sdk/ and assets/
 	@$(call stage,tsc,$(BIN)/python -m services.node types,each line above names file and place)
 
 # What does not depend on CKAN's version runs once: with the default one.
-ALONE := setup benchmarks stores interop e2e/test_client_large_file.py e2e/test_client_readme.py \
+ALONE := setup benchmarks stores interop e2e/test_loaded_and_shown.py e2e/test_client_large_file.py e2e/test_client_readme.py \
 	e2e/test_clients_of_giftless.py e2e/test_disturbed_uploads.py e2e/test_unfinished_uploads.py \
 	e2e/test_upload_forms.py faults/test_a_form_with_a_large_file.py
 ONCE := $(if $(OTHER_CKAN),$(ALONE:%=--ignore=tests/%))
 
 tests: browser services ## pytest
-	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ONCE) $(TESTS),the summary above names the tests)
+	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ONCE) $(TESTS),the summary above names the tests)
 
 test-s3-minio: services ## the tests of files on S3 with MinIO, which is compiled at the first time (3 min)
 	@$(call stage,build,$(BIN)/python -m services.go_programs minio,see above)
