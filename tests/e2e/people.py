@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ckan.tests import factories
+from playwright.sync_api import Page
 
 from demo.client import Client
 
@@ -35,3 +36,15 @@ class LiveSite:
         users = [{"name": person.name, "capacity": role} for role, person in roles.items()]
         name = f"org-{uuid.uuid4().hex[:8]}"
         return self.sysadmin.action("organization_create", name=name, title="Office of Figures", users=users)
+
+
+def begin_dataset(page: Page, organization_id: str) -> str:
+    """The first step of CKAN's form for a new dataset; its name."""
+    name = f"roads-{uuid.uuid4().hex[:12]}"
+    page.goto(f"/dataset/new?group={organization_id}")
+    page.get_by_label("Title").fill(name)
+    # A script of CKAN's makes the name of the title, if it has started by now.
+    page.locator("#field-name").evaluate("(field, name) => { field.value = name }", name)
+    page.get_by_role("button", name="Next: Add Data").click()
+    page.wait_for_url("**/resource/new")
+    return name

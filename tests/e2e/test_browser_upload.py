@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Dialog, Locator, Page, Request, Route, expect
 
 from tests.e2e.conftest import LiveSite, Person, log_in
+from tests.e2e.people import begin_dataset
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +76,7 @@ def resources_of(person: Person, dataset: dict[str, Any]) -> list[dict[str, Any]
 def test_a_new_dataset_whose_form_comes_back(visitor: Page, person, organization, file: Path):
     """The last step of CKAN's wizard: the file is sent once, whatever is wrong with the rest of the form."""
     log_in(visitor, person)
-    visitor.goto(f"/dataset/new?group={organization['id']}")
-    visitor.get_by_label("Title").fill(f"Roads {uuid.uuid4().hex[:8]}")
-    visitor.get_by_role("button", name="Next: Add Data").click()
+    begin_dataset(visitor, organization["id"])
     dataset = {"id": visitor.url.split("/")[-3]}
     row = choose(visitor, file)
     expect(row).to_contain_text("Uploaded and checked.")

@@ -15,6 +15,7 @@ from playwright.sync_api import Locator, Page, Request, expect
 from ckanext.external_storage import config
 from ckanext.external_storage.transfer import quota
 from tests.e2e.conftest import LiveSite, Person, log_in
+from tests.e2e.people import begin_dataset
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +81,7 @@ def test_a_new_dataset_gets_twenty_files(visitor: Page, site: LiveSite, person, 
         quota.set_limit(connection, organization["id"], 6_000)
 
     log_in(visitor, person)
-    visitor.goto(f"/dataset/new?group={organization['id']}")
-    visitor.get_by_label("Title").fill(f"Roads {uuid.uuid4().hex[:8]}")
-    visitor.get_by_role("button", name="Next: Add Data").click()
+    begin_dataset(visitor, organization["id"])
     dataset = {"id": visitor.url.split("/")[-3]}
     sent = Requests(visitor)
     for number in range(101):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
 import requests
 from playwright.sync_api import expect
 
+from tests.e2e.people import begin_dataset
 from tests.e2e.upload_form import MIB, Publisher, make_file, on
 
 
@@ -35,13 +35,10 @@ def test_a_form_of_another_type_comes_back_with_an_error(publisher: Publisher, t
 
 @on(s3=(1, 1))
 def test_the_wizard_for_a_new_dataset(publisher: Publisher, tmp_path: Path):
-    name, file = f"d-{uuid.uuid4().hex[:12]}", tmp_path / "roads.csv"
+    file = tmp_path / "roads.csv"
     oid = make_file(file, 3 * MIB)
     page = publisher.context.new_page()
-    page.goto(f"/dataset/new?group={publisher.organization['id']}")
-    page.get_by_label("Title").fill(name)
-    page.locator("button[name=save]").last.click()
-    page.wait_for_url("**/resource/new")
+    name = begin_dataset(page, publisher.organization["id"])
     shown = publisher.person.client.action("package_show", id=name)
     assert shown["state"] == "draft"
     form = publisher.form_at(page.url)
