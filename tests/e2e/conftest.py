@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,3 +137,11 @@ def log_in(page: Page, person: Person) -> None:
     page.get_by_label("Password").fill(person.password)
     page.locator("#content").get_by_role("button", name="Login").click()
     expect(page.locator(".account-masthead .username")).to_be_visible()
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """More than is hashed before it is sent."""
+    path = tmp_path / "measured.bin"
+    path.write_bytes(uuid.uuid4().bytes * (17 << 16))
+    return path

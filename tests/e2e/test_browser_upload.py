@@ -32,14 +32,6 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def large(tmp_path: Path) -> Path:
-    """More than is hashed before it is sent."""
-    path = tmp_path / "measured.bin"
-    path.write_bytes(uuid.uuid4().bytes * (17 << 16))
-    return path
-
-
 def dataset_of(person: Person, organization: dict[str, Any], **fields: Any) -> dict[str, Any]:
     name = f"roads-{uuid.uuid4().hex[:8]}"
     return person.client.action("package_create", name=name, owner_org=organization["id"], **fields)

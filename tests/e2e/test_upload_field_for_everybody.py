@@ -53,14 +53,6 @@ def form(visitor: Page, site: LiveSite) -> Callable[[str], str]:
 
 
 @pytest.fixture
-def large(tmp_path: Path) -> Path:
-    """More than is hashed before it is sent."""
-    path = tmp_path / "measured.bin"
-    path.write_bytes(uuid.uuid4().bytes * (17 << 16))
-    return path
-
-
-@pytest.fixture
 def obeying(visitor: Page) -> Iterator[Callable[[str], Callable[[], set[tuple[str, str]]]]]:
     """All pages and scripts come with a Content-Security-Policy; gives (directive, what) that broke it."""
     yield lambda policy: obey(visitor, policy)
