@@ -9,8 +9,10 @@ from typing import Any
 
 from playwright.sync_api import CDPSession, Error, Page
 
-#: Milliseconds between two beats of `Pulse`.
+#: Milliseconds between two beats by which `MainThread` feels that the page cannot answer.
 BEAT = 5
+#: What a thread of Chromium does at one go (trace category "toplevel").
+_TASK = "ThreadControllerImpl::RunTask"
 _PULSE = """(beat) => {
   const pulse = (window.pulse = { longest: 0, longTasks: 0 });
   const observer = new PerformanceObserver((list) => { pulse.longTasks += list.getEntries().length; });
@@ -77,23 +79,55 @@ class ScriptMemory:
 
 
 @dataclass(frozen=True)
-class Rest:
-    """``longest``: seconds for which a page could do nothing else; ``long_tasks``: how often above 50 ms."""
+class Work:
+    """``longest``: seconds of a processor that the longest task of the page took, in which it can do nothing
+    else. ``longest_wait``: seconds by the clock until it could answer its user, which has in it that other
+    processes had the processor; ``long_tasks``: how often above 50 ms, by the clock."""
 
     longest: float
+    longest_wait: float
     long_tasks: int
 
 
-class Pulse:
-    """Feels how long a page is ever too busy to answer its user, from now until `end`."""
+class MainThread:
+    """What the thread works that draws a page and answers its user, from now until `end`."""
 
     def __init__(self, page: Page):
         self._page = page
+        browser = page.context.browser
+        assert browser
+        self._session = browser.new_browser_cdp_session()
+        self._events: list[dict[str, Any]] = []
+        self._complete = False
+        self._session.on("Tracing.dataCollected", self._keep)
+        self._session.on("Tracing.tracingComplete", self._end)
+        wanted = {"includedCategories": ["toplevel", "__metadata"], "recordMode": "recordAsMuchAsPossible"}
+        self._session.send("Tracing.start", {"traceConfig": wanted, "transferMode": "ReportEvents"})
         page.evaluate(_PULSE, BEAT)
 
-    def end(self) -> Rest:
-        longest, long_tasks = self._page.evaluate("pulse.end()")
-        return Rest(longest / 1000, long_tasks)
+    def end(self) -> Work:
+        longest_wait, long_tasks = self._page.evaluate("pulse.end()")
+        self._session.send("Tracing.end")
+        while not self._complete:
+            self._page.wait_for_timeout(50)
+        self._session.detach()
+        drawing = {
+            (event["pid"], event["tid"])
+            for event in self._events
+            if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
+        }
+        tasks = [
+            event["tdur"]
+            for event in self._events
+            if "tdur" in event and (event["pid"], event["tid"]) in drawing
+        ]
+        return Work(max(tasks) / 1e6, longest_wait / 1000, long_tasks)
+
+    def _keep(self, chunk: dict[str, Any]) -> None:
+        self._events += [event for event in chunk["value"] if event["name"] in (_TASK, "thread_name")]
+
+    def _end(self, _event: dict[str, Any]) -> None:
+        self._complete = True
 
 
 def _bytes(usage: dict[str, Any]) -> int:
