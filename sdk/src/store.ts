@@ -5,7 +5,7 @@ import { type Leg, stillThere } from "./leg.js";
 import type { Surroundings } from "./surroundings.js";
 import { UploadError } from "./types.js";
 
-/** Tries without a single success, after which a silent store that answers others is asked why. */
+/** Times that it said nothing, one after the other, after which one looks for the reason. */
 const SUSPICIOUS = 2;
 /** Codes of S3 for other bytes than were signed. */
 const OTHER_BYTES = /BadDigest|Checksum|ContentSHA256Mismatch|InvalidDigest|IncompleteBody/;
@@ -33,6 +33,7 @@ export class Store {
     onSent: (bytes: number) => void,
   ): Promise<Stored> {
     const { source, signal } = this.leg;
+    const before = this.#silent;
     let answer;
     try {
       answer = await this.surroundings.http({
@@ -46,7 +47,8 @@ export class Store {
     } catch (error) {
       signal.throwIfAborted();
       await stillThere(error, source.blob, start);
-      await this.#silence(request.href);
+      this.#silent = before + 1; // requests that were on their way together count as one
+      await this.#explain(request.href);
       throw error;
     }
     this.#heard = true;
@@ -74,8 +76,7 @@ export class Store {
   }
 
   /** A browser does not say why a store is silent: rejects with what the administrator has to set. */
-  async #silence(href: string): Promise<void> {
-    this.#silent += 1;
+  async #explain(href: string): Promise<void> {
     const { answers, online } = this.surroundings;
     if (answers === undefined || this.#heard || this.#silent < SUSPICIOUS || !online()) {
       return;
