@@ -47,7 +47,7 @@ export class Store {
     } catch (error) {
       signal.throwIfAborted();
       await stillThere(error, source.blob, start);
-      this.#silent = before + 1; // requests that were on their way together count as one
+      this.#silent = Math.max(this.#silent, before + 1); // of requests on their way together, one counts
       await this.#explain(request.href);
       throw error;
     }
