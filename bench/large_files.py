@@ -137,7 +137,7 @@ def bucket(settings: Settings) -> Iterator[tuple[Any, str, dict[str, str]]]:
     """On the S3 server of the services: a client of its owner, the name, and the options of a site for it."""
     from tests import s3  # as above: not where the site runs
 
-    client = s3.client_of(settings)
+    client = s3.client_of(settings, settings.ports["s3"])
     name = s3.make_bucket(client)
     try:
         yield client, name, s3.options_for(settings, client, name)

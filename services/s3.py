@@ -15,28 +15,34 @@ ACCESS_KEY = "ckanext-publish"
 
 
 def versitygw(settings: Settings) -> Program:
-    directory = _directory("s3", "objects", "versions", "attributes")
-    command = [
+    directory = _directory("s3")
+    command = versitygw_command(f"{HOST}:{settings.ports['s3']}", directory)
+    return Program("s3", command, directory, environment=versitygw_keys(settings))
+
+
+def versitygw_command(address: str, directory: Path, *options: str) -> list[str]:
+    """Serve what is below *directory*."""
+    objects, versions, attributes = (directory / part for part in ("objects", "versions", "attributes"))
+    for part in (objects, versions, attributes):
+        part.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return [
         _program("versitygw"),
-        *("--port", f"{HOST}:{settings.ports['s3']}", "--quiet"),
+        *("--port", address, "--quiet", *options),
         # What it knows of a file lies beside it: not every file system has extended attributes.
-        *(
-            "posix",
-            "--versioning-dir",
-            str(directory / "versions"),
-            "--sidecar",
-            str(directory / "attributes"),
-        ),
-        str(directory / "objects"),
+        *("posix", "--versioning-dir", str(versions), "--sidecar", str(attributes), str(objects)),
     ]
-    keys = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": settings.password}
-    return Program("s3", command, directory, environment=keys)
+
+
+def versitygw_keys(settings: Settings) -> dict[str, str]:
+    return {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": settings.password}
 
 
 def minio(settings: Settings) -> Program:
-    directory = _directory("minio", "objects")
+    directory = _directory("minio")
+    objects = directory / "objects"
+    objects.mkdir(mode=0o700, exist_ok=True)
     address = f"{HOST}:{settings.ports['minio']}"
-    command = [_program("minio"), "server", "--quiet", "--address", address, str(directory / "objects")]
+    command = [_program("minio"), "server", "--quiet", "--address", address, str(objects)]
     environment = {
         "MINIO_ROOT_USER": ACCESS_KEY,
         "MINIO_ROOT_PASSWORD": settings.password,
@@ -64,10 +70,10 @@ def _program(name: str) -> str:
     return str(path)
 
 
-def _directory(name: str, *below: str) -> Path:
-    for part in below:
-        (RUN / name / part).mkdir(mode=0o700, parents=True, exist_ok=True)
-    return RUN / name
+def _directory(name: str) -> Path:
+    directory = RUN / name
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
 
 
 def _listens(port: int) -> bool:

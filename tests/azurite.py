@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import secrets
-import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,16 +26,8 @@ def running(directory: Path) -> Iterator[str]:
     command += ["--skipApiVersionCheck"]
     log = directory / "azurite.log"
     with standalone.running(command, log, AZURITE_ACCOUNTS=f"{_ACCOUNT}:{key}"):
-        _wait(port, log)
+        standalone.wait_for(port, log)
         yield (
             f"DefaultEndpointsProtocol=http;AccountName={_ACCOUNT};AccountKey={key};"
             f"BlobEndpoint=http://127.0.0.1:{port}/{_ACCOUNT}"
         )
-
-
-def _wait(port: int, log: Path) -> None:
-    for _ in range(600):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"Azurite does not answer.\n{log.read_text()[-3000:]}")

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
 from botocore.config import Config
 
+import services.s3
 from ckanext.external_storage.storage import s3
 from services.s3 import ACCESS_KEY
 from services.settings import HOST, Settings
+from tests.external_storage import standalone
 
 OPTION = "ckanext.external_storage."
 
@@ -29,18 +33,30 @@ def s3_client(request: pytest.FixtureRequest) -> Any:
     """Of the server's owner, to prepare and to look at what is there."""
     settings = Settings.load()
     assert settings
-    return client_of(settings, request.config.option.s3_server)
+    return client_of(settings, settings.ports[request.config.option.s3_server])
 
 
-def client_of(settings: Settings, server: str = "s3") -> Any:
+def client_of(settings: Settings, port: int) -> Any:
     return botocore.session.get_session().create_client(
         "s3",
         region_name="us-east-1",
-        endpoint_url=f"http://{HOST}:{settings.ports[server]}",
+        endpoint_url=f"http://{HOST}:{port}",
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=settings.password,
         config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
     )
+
+
+@contextmanager
+def server_of_its_own(directory: Path, *options: str) -> Iterator[Any]:
+    """A versitygw whose files are below *directory*; the client of its owner."""
+    settings, port = Settings.load(), standalone.free_port()
+    assert settings
+    command = services.s3.versitygw_command(f"{HOST}:{port}", directory, *options)
+    log = directory.with_suffix(".log")
+    with standalone.running(command, log, **services.s3.versitygw_keys(settings)):
+        standalone.wait_for(port, log)
+        yield client_of(settings, port)
 
 
 def make_bucket(client: Any) -> str:

@@ -8,6 +8,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -59,6 +60,15 @@ def running(command: list[str], log: Path, keep: Sequence[int] = (), **environ: 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
+
+
+def wait_for(port: int, log: Path) -> None:
+    """Until somebody takes connections there. *log*: what it says."""
+    for _ in range(600):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"Nobody answers at port {port}.\n{log.read_text()[-3000:]}")
 
 
 def own_role(box: Sandbox) -> str:

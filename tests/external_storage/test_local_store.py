@@ -13,6 +13,7 @@ import pytest
 
 from ckanext.external_storage import errors
 from ckanext.external_storage.storage.local import LocalStore
+from tests import small_disk
 from tests.conformance.appending_store import AppendingStoreSuite
 from tests.conformance.object_store import ObjectStoreSuite, new_key, oid_of
 
@@ -57,30 +58,16 @@ except errors.StorageError as error:
     assert files_below(tmp_path) == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount the small file system that gets full")
 def test_no_space_left_is_told_apart(tmp_path: Path):
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("this machine lets nobody mount a tmpfs: " + mounted.stderr.decode())
-    try:
+    with small_disk.at(tmp_path, mebibytes=1):
         data = bytes(3 << 20)
         with pytest.raises(errors.StoreFull):
             LocalStore(tmp_path).put(new_key(data), io.BytesIO(data), len(data), oid_of(data))
         assert files_below(tmp_path) == []
-    finally:
-        subprocess.run(["umount", tmp_path], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount the small file system that gets full")
 def test_an_upload_in_pieces_goes_on_when_the_full_disk_has_space_again(tmp_path: Path):
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", tmp_path], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("this machine lets nobody mount a tmpfs: " + mounted.stderr.decode())
-    try:
+    with small_disk.at(tmp_path, mebibytes=2):
         (tmp_path / "ballast").write_bytes(bytes(1 << 20))
         data, store = os.urandom(3 << 19), LocalStore(tmp_path)
         key = new_key(data)
@@ -91,8 +78,6 @@ def test_an_upload_in_pieces_goes_on_when_the_full_disk_has_space_again(tmp_path
         assert 0 < offset < len(data)
         rest = data[offset:]
         assert store.append(key, offset, io.BytesIO(rest), len(rest), len(data)).sha256 == oid_of(data)
-    finally:
-        subprocess.run(["umount", tmp_path], check=True)
 
 
 def test_what_takes_too_long_to_hash_is_left_to_others(tmp_path: Path):

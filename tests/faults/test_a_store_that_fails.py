@@ -1,9 +1,13 @@
-"""The file store is away, hangs or is full: pages stand, uploads wait, and nothing that arrived is lost."""
+"""The store is away, hangs, is slow, full or read-only: pages stand, uploads wait, nothing is lost."""
 
 from __future__ import annotations
 
+import io
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,13 +15,20 @@ import ckantoolkit as tk
 import pytest
 import requests
 
-from ckanext.external_storage import jobs
+from ckanext.external_storage import errors, jobs
+from ckanext.external_storage.storage import registry
+from services.settings import Settings
+from tests import small_disk
+from tests.conformance.object_store import new_key
 from tests.faults import gate
 from tests.faults.gate import Gate
 from tests.portal import Portal, editor_and_dataset, oid_of, path
 from tests.portal import standing as standing_portal
-from tests.s3 import OPTION
+from tests.s3 import OPTION, make_bucket, options_for, server_of_its_own
 from tests.upload_client import Client
+
+#: Bytes that our server sends to the store in parts.
+LARGE = 20 << 20
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +40,12 @@ def portal() -> Iterator[Portal]:
 @pytest.fixture
 def way(monkeypatch: pytest.MonkeyPatch, s3_options: dict[str, str]) -> Iterator[Gate]:
     """The only way from this site to its store."""
+    with only_way(monkeypatch, s3_options) as way:
+        yield way
+
+
+@contextmanager
+def only_way(monkeypatch: pytest.MonkeyPatch, s3_options: dict[str, str]) -> Iterator[Gate]:
     real = urlsplit(s3_options[OPTION + "s3.endpoint_url"])
     assert real.hostname
     assert real.port
@@ -65,11 +82,24 @@ class Publisher:
     def put(self, part: Any) -> requests.Response:
         return requests.put(part["href"], data=self.data, headers=part["header"], timeout=60)
 
+    def bring(self, data: bytes, status: int = 200) -> Any:
+        """A resource whose file comes through the site; the answer's ``result`` or ``error``."""
+        answer = self.portal.client.post(
+            "/api/action/resource_create",
+            data={"package_id": self.dataset["id"], "upload": (io.BytesIO(data), "brought.csv")},
+            headers={"Authorization": self.editor["token"]},
+        )
+        assert answer.status_code == status, answer.data
+        return answer.json["result" if status == 200 else "error"]
+
     def download(self) -> str:
         """Where the site sends those who download the published file."""
         headers = {"Authorization": self.editor["token"]}
         answer = self.portal.client.get(path(self.resource["url"]), headers=headers, follow_redirects=False)
         return answer.headers["Location"]
+
+    def resources(self) -> list[dict[str, Any]]:
+        return self.portal.action("package_show", self.editor, id=self.dataset["id"])["resources"]
 
     def assert_pages_stand(self) -> None:
         """The pages of the dataset and of the file, and the way to a download, ask the store for nothing."""
@@ -78,7 +108,8 @@ class Publisher:
         for address in (page, f"{page}/resource/{self.resource['id']}"):
             assert self.portal.get(address, self.editor).status_code == 200
         assert self.download().startswith(self.way.address)
-        assert self.client.begin(5, fingerprint="small", oid=oid_of(b"12345"))["transfer"] == "put"
+        small = uuid.uuid4().bytes
+        assert self.client.begin(len(small), fingerprint=small.hex(), oid=oid_of(small))["transfer"] == "put"
         assert self.way.asked == before
 
     def assert_all_refused_in_words(self) -> None:
@@ -122,3 +153,44 @@ def test_a_store_that_hangs(portal: Portal, way: Gate, counts: Any):
     publisher.assert_all_refused_in_words()
     way.open()
     publisher.assert_it_goes_on()
+
+
+def test_a_store_that_is_slow(portal: Portal, way: Gate):
+    publisher = Publisher(portal, way)
+
+    def slowly(data: bytes) -> bytes:
+        time.sleep(0.1)
+        return data
+
+    way.change = slowly
+    data = bytes(2 << 20)
+    assert publisher.bring(data)["sha256"] == oid_of(data)
+    publisher.assert_pages_stand()
+    publisher.assert_it_goes_on()
+
+
+def test_a_store_that_is_full_and_then_read_only(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    disk, settings = tmp_path / "disk", Settings.load()
+    assert settings
+    disk.mkdir()
+    with small_disk.at(disk, mebibytes=16), server_of_its_own(disk) as s3:
+        options = options_for(settings, s3, make_bucket(s3))
+        with only_way(monkeypatch, options) as way:
+            publisher = Publisher(portal, way)
+            with pytest.raises(errors.StoreFull):  # in parts, until there is no more room
+                registry.from_options(options).put(new_key(b"large"), io.BytesIO(bytes(LARGE)), LARGE, None)
+            small_disk.fill(disk)
+            assert publisher.put(publisher.part).status_code == 507
+            publisher.assert_pages_stand()
+            assert "full" in str(publisher.bring(bytes(100_000), 409)["upload"])
+            assert len(publisher.resources()) == 1
+            small_disk.make_room(disk)
+
+            small_disk.set_writable(disk, False)
+            assert publisher.put(publisher.part).status_code >= 500
+            publisher.assert_pages_stand()
+            assert "Send the rest" in publisher.client.complete(publisher.upload, 409)["message"]
+            small_disk.set_writable(disk, True)
+            publisher.assert_it_goes_on()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import socket
 import subprocess
 import sys
 import traceback
@@ -10,16 +11,19 @@ import uuid
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from ckanext.external_storage import errors
 from ckanext.external_storage.storage import registry, s3
 from ckanext.external_storage.storage.s3 import S3Store
 from ckanext.external_storage.storage.s3_reading import S3Reader
+from services.settings import Settings
 from tests.conformance.object_store import ObjectStoreSuite, new_key, oid_of
 from tests.conformance.signing_store import SigningStoreSuite
-from tests.s3 import make_bucket, remove_bucket
+from tests.s3 import make_bucket, options_for, remove_bucket, server_of_its_own
 
 ROOT = Path(__file__).parents[2]
 
@@ -321,3 +325,35 @@ def test_a_forked_process_has_connections_of_its_own(s3_store: S3Store):
             children.append(pid)
         assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0]
         assert len(file.read()) == (2 << 20) - 10
+
+
+def test_a_server_that_has_a_name_for_each_bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    resolve = socket.getaddrinfo
+
+    def resolved(host: Any, *more: Any, **options: Any) -> Any:
+        here = str(host).endswith(".files.test")  # which no other resolver knows
+        return resolve("127.0.0.1" if here else host, *more, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    settings = Settings.load()
+    assert settings
+    with server_of_its_own(tmp_path, "--virtual-domain", "files.test") as client:
+        port = urlsplit(client.meta.endpoint_url).port
+        own = {"addressing_style": "virtual", "endpoint_url": f"http://files.test:{port}"}
+        options = options_for(settings, client, make_bucket(client))
+        store = s3.from_options(options | {s3.OPTION + name: value for name, value in own.items()})
+        data = os.urandom(LARGE)
+        key = stored(store, data)
+        with store.open(key) as file:
+            assert file.read() == data
+        signed = store.sign_get(key, "text/csv", "attachment", timedelta(minutes=1))
+        assert urlsplit(signed.href).hostname == f"{store.settings.bucket}.files.test"
+        assert requests.get(signed.href, headers=signed.header, timeout=60).content == data
+        key = new_key(b"text")
+        signed = store.sign_put(key, oid_of(b"text"), 4, timedelta(minutes=1))
+        assert requests.put(signed.href, data=b"text", headers=signed.header, timeout=60).ok
+        assert store.stat(key)
+        ref = store.begin_multipart(key := new_key(data))
+        part = store.sign_part(key, ref, 1, LARGE, timedelta(minutes=1))
+        assert requests.put(part.href, data=data, headers=part.header, timeout=60).ok
+        assert store.complete_multipart(key, ref, LARGE).size == LARGE
