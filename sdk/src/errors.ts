@@ -27,6 +27,7 @@ export const CODES: Record<string, ErrorCode> = {
   no_worker: "no_worker",
   not_authenticated: "logged_out",
   quota_exceeded: "quota",
+  store_full: "full",
   too_many_uploads: "too_many",
   type_refused: "refused_type",
   upload_not_found: "over",
@@ -39,9 +40,10 @@ const BY_STATUS: Record<number, ErrorCode> = {
   404: "forbidden",
   410: "over",
   413: "too_large",
+  507: "full",
 };
 /** Those that a second try, with nothing changed, can get over. */
-const PASSING = new Set<ErrorCode>(["mismatch", "no_worker", "over"]);
+const PASSING = new Set<ErrorCode>(["full", "mismatch", "no_worker", "over"]);
 const PASSING_STATUS = new Set([408, 409, 423, 425, 500, 502, 503, 504]);
 
 export function refusal(answer: HttpAnswer): Refused {
@@ -100,6 +102,15 @@ export function mismatch(): UploadError {
     "mismatch",
     "What arrived is not what was sent: something on the way changed it. Send the file again.",
     undefined,
+    true,
+  );
+}
+
+export function full(status: number): UploadError {
+  return new UploadError(
+    "full",
+    "The file store is full. What has arrived stays. Tell the site's administrator, and try again when there is room.",
+    status,
     true,
   );
 }

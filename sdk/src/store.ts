@@ -1,6 +1,6 @@
 /** Signed requests to a store: S3, and what speaks like it. */
 
-import { mismatch } from "./errors.js";
+import { full, mismatch } from "./errors.js";
 import { type Leg, stillThere } from "./leg.js";
 import type { Surroundings } from "./surroundings.js";
 import { UploadError } from "./types.js";
@@ -9,6 +9,8 @@ import { UploadError } from "./types.js";
 const SUSPICIOUS = 2;
 /** Codes of S3 for other bytes than were signed. */
 const OTHER_BYTES = /BadDigest|Checksum|ContentSHA256Mismatch|InvalidDigest|IncompleteBody/;
+/** Codes of S3, and of servers that speak its protocol, for no room: as in storage/s3_connection.py. */
+const FULL = /QuotaExceeded|InsufficientCapacity|StorageFull/;
 
 /** What became of a signed PUT. `stale`: the signature is no more (or was never) accepted. */
 export type Stored = "stored" | "stale" | "gone";
@@ -62,6 +64,9 @@ export class Store {
     }
     if (status === 400 && OTHER_BYTES.test(text)) {
       throw mismatch();
+    }
+    if (status === 507 || FULL.test(text)) {
+      throw full(status);
     }
     // An LFS server says 401 of what was good for a minute.
     if (status === 401 || status === 403 || (status === 400 && /Expired/.test(text))) {

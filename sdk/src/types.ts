@@ -90,6 +90,7 @@ export class UploadError extends Error {
  * - `forbidden`: the user may not change the dataset
  * - `logged_out`
  * - `too_large`, `quota`, `too_many`, `refused_type`: limits of the site
+ * - `full`: the server, or its store, has no room left
  * - `no_worker`: nobody checks files at the moment
  * - `mismatch`: what arrived is not what was sent
  * - `changed`: the file is another one by now, or cannot be read any more
@@ -107,6 +108,7 @@ export type ErrorCode =
   | "quota"
   | "too_many"
   | "refused_type"
+  | "full"
   | "no_worker"
   | "mismatch"
   | "changed"

@@ -58,6 +58,7 @@ test("an answer that is an error says what it is", () => {
     [429, { code: "too_many_uploads" }, "too_many"],
     [502, "<html>", "server"],
     [503, { code: "no_worker" }, "no_worker"],
+    [507, { code: "store_full" }, "full"],
   ] as const) {
     assert.equal(refusal(answer(status, message)).code, code);
   }

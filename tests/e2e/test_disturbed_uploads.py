@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
+from services.settings import Settings
+from tests import small_disk
 from tests.conftest import SANDBOX
 from tests.e2e import upload_sites
 from tests.e2e.upload_form import (
@@ -27,6 +29,7 @@ from tests.e2e.upload_form import (
     on,
 )
 from tests.faults.victims import Nursery
+from tests.s3 import OPTION, options_for, server_of_its_own
 
 #: Bytes of a file that is not hashed first, and after how many of them it is held up.
 LARGE, MOST = 40 * MIB, 24 * MIB
@@ -240,6 +243,37 @@ def test_the_store_refuses_pages_of_this_site(publisher: Publisher, tmp_path: Pa
         story.site.allow_origin(story.site.url)
         story.form.press("retry")
         story.finish()
+
+
+@pytest.mark.parametrize("store", ["disk", "s3"])
+def test_the_store_is_full(
+    store: str, request: pytest.FixtureRequest, nursery: Nursery, browser: Browser, tmp_path: Path
+):
+    disk, box, settings = tmp_path / "disk", request.config.stash[SANDBOX], Settings.load()
+    assert settings
+    disk.mkdir()
+    with ExitStack() as stack:
+        stack.enter_context(small_disk.at(disk, mebibytes=4 * IN_PARTS // MIB))
+        if store == "disk":
+            standing = upload_sites.on_disk(box, nursery, **{OPTION + "local.path": str(disk)})
+        else:
+            client = stack.enter_context(server_of_its_own(disk))
+            options = options_for(settings, client, "whose name is given below")
+            standing = upload_sites.on_s3(box, nursery, client, options)
+        publisher = stack.enter_context(logged_in(browser, stack.enter_context(standing)))
+        story = Story(publisher, tmp_path)
+        story.begin()
+        small_disk.fill(disk)
+        story.site.way.let_go()
+        story.form.expect_state("failed")
+        expect(story.form.row).to_contain_text("no room for files left")
+        small_disk.make_room(disk)
+        story.form.press("retry")
+        story.finish()
+        if store == "disk":
+            assert story.begun_with()[-1] > 0, "it went on where it was"
+        else:
+            assert story.form.statuses(method="PUT").count(200) == PARTS, "what was there was not sent again"
 
 
 @on(disk=None)

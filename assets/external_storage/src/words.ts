@@ -84,6 +84,8 @@ export class Words {
         ),
       too_many: () => say._("You have too many unfinished uploads. Finish or discard some of them, then try again."),
       refused_type: () => this.refused(limits),
+      full: () =>
+        say._("The site has no room for files left. Tell its administrator, then try again: the upload goes on where it was."),
       no_worker: () =>
         say._(
           "All of the file has arrived, but the site's program that checks files is not running. Tell the site's administrator to start it (ckan jobs worker), then try again: nothing is sent twice.",
