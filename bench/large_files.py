@@ -12,7 +12,7 @@ import json
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -88,17 +88,21 @@ class Server:
         assert response.status_code == 200, response.text
         return seconds, response.json()["objects"]
 
-    def actions(self, file: Made, operation: str) -> dict[str, Any]:
-        """What a client may do for the ``upload`` or the ``download`` of *file*."""
+    def actions(self, files: Sequence[Made], operation: str) -> list[dict[str, Any]]:
+        """What a client may do for the ``upload`` or the ``download`` of each of *files*."""
         with requests.Session() as http:
-            _, (answer,) = self.ask(http, operation, [file.pointer])
-        return {
-            name: {**action, "href": self.reachable(action["href"])}
-            for name, action in answer["actions"].items()
-        }
+            _, answers = self.ask(http, operation, [file.pointer for file in files])
+        return [
+            {
+                name: {**action, "href": self.reachable(action["href"])}
+                for name, action in answer["actions"].items()
+            }
+            for answer in answers
+        ]
 
     def action(self, file: Made, operation: str) -> dict[str, Any]:
-        return self.actions(file, operation)[operation]
+        (actions,) = self.actions([file], operation)
+        return actions[operation]
 
     def reachable(self, href: str) -> str:
         parts = urlsplit(href)  # a store is where it says: at a port of its own

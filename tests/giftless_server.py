@@ -15,6 +15,8 @@ from typing import Any
 import requests
 import yaml
 
+from ckanext.authz_service import giftless as profile
+from ckanext.authz_service import keys
 from tests.interop import documents, elsewhere
 from tests.portal import LFS_JSON
 
@@ -53,6 +55,13 @@ print(server.server_port, flush=True)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 sys.stdin.read()
 """
+
+
+def keys_of_a_site(directory: Path) -> Path:
+    """In *directory*, which is returned: those of a site whose tokens giftless takes."""
+    keys.generate(directory, "ES256")
+    keys.generate(directory, profile.ALGORITHM, profile.ROLE)
+    return directory
 
 
 @dataclass(frozen=True)

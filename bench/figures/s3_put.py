@@ -41,7 +41,7 @@ def measure(chance: random.Random) -> Iterator[Case]:
         def whole() -> float:
             file = Made(SIZE)
             started = time.perf_counter()
-            actions = ours.actions(file, "upload")
+            (actions,) = ours.actions([file], "upload")
             large_files.put(actions["upload"], file)
             large_files.confirm(actions["verify"], file.pointer)
             return time.perf_counter() - started

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import ckantoolkit as tk
-from flask import Response, current_app
+from flask import Blueprint, Response, current_app
 from flask_wtf.csrf import validate_csrf
 from wtforms import ValidationError
-
-#: Where the actions of this distribution are.
-_OURS = ("ckanext.authz_service.", "ckanext.external_storage.", "ckanext.versioning.")
 
 
 def sent_by_our_page() -> bool:
@@ -26,10 +24,14 @@ def sent_by_our_page() -> bool:
     return True
 
 
-def refuse_forged_call() -> Response | None:
-    """Before-request function of our blueprint: a call of an action of ours, by session, comes from our page.
+def guard_actions(blueprint: Blueprint, package: str) -> None:
+    """Calls of actions of *package* (``ckanext.name``), by session, have to come from our pages wherever
+    *blueprint* is."""
+    blueprint.before_app_request(partial(_refuse_forged_call, f"{package}."))
 
-    CKAN's own check cannot be relied on: the first call of its API with a token, or by nobody, ends it for
+
+def _refuse_forged_call(package: str) -> Response | None:
+    """CKAN's own check cannot be relied on: the first call of its API with a token, or by nobody, ends it for
     all calls until the process ends. Readers' actions, other plugins' and CKAN's own are left to it.
     """
     if tk.request.endpoint != "api.action" or not current_app.config["WTF_CSRF_ENABLED"]:
@@ -41,7 +43,7 @@ def refuse_forged_call() -> Response | None:
         action = tk.get_action(name)
     except KeyError:
         return None
-    if getattr(action, "side_effect_free", False) or not action.__module__.startswith(_OURS):
+    if getattr(action, "side_effect_free", False) or not action.__module__.startswith(package):
         return None
     sent = [tk.request.headers.get(header) for header in current_app.config["WTF_CSRF_HEADERS"]]
     try:

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 blueprint = Blueprint("authz_service", __name__)
 blueprint.add_url_rule("/user/<id>/tokens", view_func=pages.tokens)
 blueprint.add_url_rule("/user/<id>/tokens/revoke", view_func=pages.revoke, methods=["POST"])
-blueprint.before_app_request(csrf.refuse_forged_call)
+csrf.guard_actions(blueprint, "ckanext.authz_service")
 blueprint.after_app_request(too_many_requests.answer)
 
 _MISSING = "This site has no key yet. Its administrator creates one with: ckan authz keygen\n"

@@ -13,6 +13,7 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
 from ckanext.authz_service.bindings import entities
+from ckanext.authz_service.csrf import guard_actions
 from ckanext.external_storage import (
     config,
     download_handlers,
@@ -36,6 +37,7 @@ OLDER_ENDPOINTS = ("blob_storage.download", "extstorage.download")
 blueprint = Blueprint("external_storage", __name__)
 blueprint.add_url_rule("/user/<id>/uploads", "uploads", uploads_page.unfinished)
 blueprint.add_url_rule("/user/<id>/uploads/discard", "discard_upload", uploads_page.discard, methods=["POST"])
+guard_actions(blueprint, "ckanext.external_storage")
 _registered_with: list[Any] = []
 
 

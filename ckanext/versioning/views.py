@@ -9,6 +9,7 @@ import ckantoolkit as tk
 from flask import Blueprint
 
 from ckanext.authz_service.bindings import entities
+from ckanext.authz_service.csrf import guard_actions
 from ckanext.versioning import (
     access,
     errors,
@@ -28,6 +29,7 @@ from ckanext.versioning.page_frame import Asked, to_current_name
 from ckanext.versioning.withdrawal import Withdrawn
 
 blueprint = Blueprint("versioning", __name__)
+guard_actions(blueprint, "ckanext.versioning")
 blueprint.add_url_rule("/dataset/<id>/versions", view_func=pages.versions)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>", view_func=pages.version)
 blueprint.add_url_rule("/dataset/<id>/v/<ref>/resource/<resource_id>", view_func=preview_page.resource)

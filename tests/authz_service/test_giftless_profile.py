@@ -15,6 +15,7 @@ from ckanext.authz_service.giftless_profile import issue_for_giftless
 from ckanext.authz_service.scope import Scope
 from tests.authz_service.jose import verified
 from tests.authz_service.site import ask
+from tests.giftless_server import keys_of_a_site
 from tests.portal import editor_and_dataset
 
 pytestmark = pytest.mark.usefixtures("with_plugins", "with_giftless_key")
@@ -29,10 +30,7 @@ legacy = pytest.mark.ckan_config(LEGACY, True)
 
 @pytest.fixture(scope="module")
 def keys_dir(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("keys")
-    keys.generate(directory, "ES256")
-    keys.generate(directory, giftless.ALGORITHM, giftless.ROLE)
-    return directory
+    return keys_of_a_site(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture

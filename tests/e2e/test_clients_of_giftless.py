@@ -25,7 +25,7 @@ from demo.client import Client
 from tests import npm_package
 from tests.e2e.conftest import PATIENCE, log_in
 from tests.e2e.people import PASSWORD, Person
-from tests.giftless_server import Giftless, running
+from tests.giftless_server import Giftless, keys_of_a_site, running
 from tests.interop import documents
 from tests.portal import Portal, editor_and_dataset, oid_of, standing
 
@@ -62,10 +62,7 @@ try {
 
 @pytest.fixture(scope="module")
 def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("keys")
-    keys.generate(directory, "ES256")
-    keys.generate(directory, giftless.ALGORITHM, giftless.ROLE)
-    return directory
+    return keys_of_a_site(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ckanext.authz_service import giftless, keys
+from ckanext.authz_service import keys
 from tests.authz_service.conftest import address  # noqa: F401
+from tests.giftless_server import keys_of_a_site
 from tests.interop import elsewhere
 
 
@@ -21,10 +22,7 @@ def keys_by_algorithm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
 @pytest.fixture(scope="module")
 def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The keys of a site whose tokens giftless takes."""
-    directory = tmp_path_factory.mktemp("keys")
-    keys.generate(directory, "ES256")
-    keys.generate(directory, giftless.ALGORITHM, giftless.ROLE)
-    return directory
+    return keys_of_a_site(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="session")
