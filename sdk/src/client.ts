@@ -33,6 +33,17 @@ export interface BlobProgress {
   total: number;
 }
 
+/** What a client is made with; see `BaseClient`. */
+export type ClientArguments = [
+  apiKey: string | null,
+  organizationId: string | null,
+  datasetId: string,
+  api: string,
+  lfsServerUrl?: string | null,
+  headers?: Record<string, string>,
+  options?: ClientOptions,
+];
+
 export abstract class BaseClient {
   readonly #platform: Platform;
   readonly #site: Site;

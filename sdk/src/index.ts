@@ -1,7 +1,7 @@
 /** The package, in browsers. */
 
 import { browserSurroundings, browserUploader, ofPage } from "./browser.js";
-import { asSource, BaseClient, type ClientOptions, type Platform } from "./client.js";
+import { asSource, BaseClient, type ClientArguments, type Platform } from "./client.js";
 
 export * from "./browser.js";
 export { ActionError, type ActionAnswer } from "./ckan.js";
@@ -25,15 +25,7 @@ const platform: Platform = {
 };
 
 export class Client extends BaseClient {
-  constructor(
-    apiKey: string | null,
-    organizationId: string | null,
-    datasetId: string,
-    api: string,
-    lfsServerUrl?: string | null,
-    headers?: Record<string, string>,
-    options?: ClientOptions,
-  ) {
-    super(platform, apiKey, organizationId, datasetId, api, lfsServerUrl, headers, options);
+  constructor(...given: ClientArguments) {
+    super(platform, ...given);
   }
 }

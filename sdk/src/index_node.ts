@@ -1,6 +1,6 @@
 /** The package, in Node. */
 
-import { asSource, BaseClient, type ClientOptions, type Platform } from "./client.js";
+import { asSource, BaseClient, type ClientArguments, type Platform } from "./client.js";
 import { nodeSurroundings, nodeUploader, sourceOf } from "./node.js";
 
 export { ActionError, type ActionAnswer } from "./ckan.js";
@@ -22,15 +22,7 @@ const platform: Platform = {
 };
 
 export class Client extends BaseClient {
-  constructor(
-    apiKey: string | null,
-    organizationId: string | null,
-    datasetId: string,
-    api: string,
-    lfsServerUrl?: string | null,
-    headers?: Record<string, string>,
-    options?: ClientOptions,
-  ) {
-    super(platform, apiKey, organizationId, datasetId, api, lfsServerUrl, headers, options);
+  constructor(...given: ClientArguments) {
+    super(platform, ...given);
   }
 }

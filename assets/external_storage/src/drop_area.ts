@@ -1,6 +1,6 @@
 /** Where files come from: core's button and file input, and what is dropped on the form. */
 
-import { make } from "./file_row.js";
+import { make } from "./elements.js";
 
 /** What was chosen or dropped at once. */
 export interface Choice {

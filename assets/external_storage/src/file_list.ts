@@ -2,9 +2,9 @@
 
 import { UploadError, type Upload } from "../../../sdk/src/types.js";
 import type { Choice } from "./drop_area.js";
-import { make } from "./file_row.js";
+import { make, write } from "./elements.js";
 import { gather, type Finding } from "./folders.js";
-import { ListRow, write, type ListAction } from "./list_row.js";
+import { ListRow, type ListAction } from "./list_row.js";
 import { ListTotal } from "./list_total.js";
 import { Dataset, NotSaved, resourceOf, type Fields, type Problems } from "./many_saved.js";
 import { limits } from "./settings.js";

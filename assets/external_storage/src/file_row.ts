@@ -1,6 +1,7 @@
 /** The DOM of one file: its name, how far it is, and what can be done with it. Knows nothing of transfers. */
 
 import type { Progress, UploadState } from "../../../sdk/src/types.js";
+import { Bar, Heading, make, write } from "./elements.js";
 import { hundredths, type Words } from "./words.js";
 
 /** Buttons; which of them are there is a matter of state. */
@@ -45,12 +46,11 @@ let rows = 0;
 
 export class FileRow {
   readonly element: HTMLElement;
-  private readonly icon: HTMLElement;
-  private readonly bar: HTMLElement;
-  private readonly fill: HTMLElement;
-  private readonly line: HTMLElement;
-  private readonly problem: HTMLElement;
-  private readonly hints: HTMLElement;
+  private readonly heading: Heading;
+  private readonly bar: Bar;
+  private readonly line = make("p", "external-storage-line");
+  private readonly problem = make("p", "external-storage-problem");
+  private readonly hints = make("div", "external-storage-hints");
   private readonly buttons = new Map<Action, HTMLButtonElement>();
   private shown: RowState = "waiting";
 
@@ -63,27 +63,8 @@ export class FileRow {
     replaces = false,
   ) {
     const id = `external-storage-file-${++rows}`;
-    this.icon = make("i", "fa");
-    this.icon.setAttribute("aria-hidden", "true");
-    const title = make("strong", "external-storage-name", name);
-    title.id = id;
-    title.dir = "auto";
-    const heading = make("span", "external-storage-title", title);
-    if (size !== null) {
-      const sized = make("span", "external-storage-size", words.size(size));
-      sized.dir = "auto";
-      heading.append(" ", sized);
-    }
-    const head = make("p", "external-storage-head", this.icon, heading);
-    this.fill = make("div", "progress-bar");
-    this.bar = make("div", "progress external-storage-bar", this.fill);
-    this.bar.setAttribute("role", "progressbar");
-    this.bar.setAttribute("aria-labelledby", id);
-    this.bar.setAttribute("aria-valuemin", "0");
-    this.bar.setAttribute("aria-valuemax", "100");
-    this.line = make("p", "external-storage-line");
-    this.problem = make("p", "external-storage-problem");
-    this.hints = make("div", "external-storage-hints");
+    this.heading = new Heading(words, id, name, size);
+    this.bar = new Bar("aria-labelledby", id);
     const buttons = make("div", "external-storage-buttons");
     for (const [action, text] of this.labels(replaces)) {
       const button = make("button", "btn btn-sm", text) as HTMLButtonElement;
@@ -95,7 +76,8 @@ export class FileRow {
       this.buttons.set(action, button);
       buttons.append(button);
     }
-    this.element = make("div", "external-storage-row", head, this.bar, this.line, this.problem, buttons, this.hints);
+    const { heading, bar, line, problem, hints } = this;
+    this.element = make("div", "external-storage-row", heading.element, bar.element, line, problem, buttons, hints);
     this.element.setAttribute("role", "group");
     this.element.setAttribute("aria-labelledby", id);
     this.element.tabIndex = -1;
@@ -115,10 +97,12 @@ export class FileRow {
     const had = this.element.contains(document.activeElement) ? document.activeElement : null;
     this.shown = state;
     this.element.dataset["state"] = state;
-    this.icon.className = `fa ${ICONS[state] ?? "fa-file"}`;
-    this.showBar(view);
-    set(this.line, this.sentence(view));
-    set(this.problem, view.problem ?? "");
+    this.heading.show(ICONS[state]);
+    const share = this.share(view);
+    const sentence = this.sentence(view);
+    this.bar.show(share === null ? null : hundredths(share, this.size ?? 0), sentence);
+    write(this.line, sentence);
+    write(this.problem, view.problem ?? "");
     const hints = (view.hints ?? []).map((hint) => make("p", "", hint));
     if (this.hints.textContent !== hints.map((hint) => hint.textContent).join("")) this.hints.replaceChildren(...hints);
     for (const [action, button] of this.buttons) button.hidden = !ACTIONS[state].includes(action);
@@ -137,16 +121,6 @@ export class FileRow {
     const twin = TWINS[button.dataset["action"] ?? ""];
     const found = twin && this.buttons.get(twin);
     return found && !found.hidden ? found : undefined;
-  }
-
-  private showBar(view: RowView): void {
-    const share = this.share(view);
-    this.bar.hidden = share === null;
-    if (share === null) return;
-    const percent = hundredths(share, this.size ?? 0);
-    this.fill.style.width = `${percent}%`;
-    this.bar.setAttribute("aria-valuenow", String(percent));
-    this.bar.setAttribute("aria-valuetext", this.sentence(view));
   }
 
   /** Bytes of the file that what is going on has done; null where nothing goes on. */
@@ -214,17 +188,4 @@ export class FileRow {
       ["remove", replaces ? say._("Keep the present file") : say._("Remove")],
     ];
   }
-}
-
-/** Without touching what is there already, so that screen readers and selections are left alone. */
-function set(element: HTMLElement, text: string): void {
-  element.hidden = !text;
-  if (element.textContent !== text) element.textContent = text;
-}
-
-export function make(tag: string, className: string, ...children: (Node | string)[]): HTMLElement {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  element.append(...children);
-  return element;
 }

@@ -2,7 +2,7 @@
 
 import { ofPage } from "../../../sdk/src/browser.js";
 import type { Uploaded } from "../../../sdk/src/types.js";
-import { make } from "./file_row.js";
+import { make } from "./elements.js";
 import type { Words } from "./words.js";
 
 /** The kinds that core's form has, each with a radio button that nobody sees. */

@@ -1,7 +1,7 @@
 /** One file of a list: what it will be called, how far it is, its place among the others. */
 
 import type { Progress, Upload, Uploaded, UploadState } from "../../../sdk/src/types.js";
-import { make } from "./file_row.js";
+import { Bar, Heading, make, write } from "./elements.js";
 import { formatOf } from "./form.js";
 import { hundredths, type Words } from "./words.js";
 
@@ -26,9 +26,8 @@ export class ListRow {
   uploaded: Uploaded | null = null;
   /** Bytes that have arrived or are on their way. */
   sent = 0;
-  private readonly icon = make("i", "fa");
-  private readonly fill = make("div", "progress-bar");
-  private readonly bar: HTMLElement;
+  private readonly heading: Heading;
+  private readonly bar: Bar;
   private readonly line = make("p", "external-storage-line");
   private readonly problem = make("p", "external-storage-problem");
   private readonly buttons = new Map<ListAction, HTMLButtonElement>();
@@ -42,19 +41,8 @@ export class ListRow {
   ) {
     const { say } = words;
     const id = `external-storage-item-${++rows}`;
-    const title = make("strong", "external-storage-name", path);
-    title.id = id;
-    title.dir = "auto";
-    this.icon.setAttribute("aria-hidden", "true");
-    const size = make("span", "external-storage-size", words.size(file.size));
-    size.dir = "auto";
-    const heading = make("span", "external-storage-title", title, " ", size);
-    const head = make("p", "external-storage-head", this.icon, heading);
-    this.bar = make("div", "progress external-storage-bar", this.fill);
-    this.bar.setAttribute("role", "progressbar");
-    this.bar.setAttribute("aria-labelledby", id);
-    this.bar.setAttribute("aria-valuemin", "0");
-    this.bar.setAttribute("aria-valuemax", "100");
+    this.heading = new Heading(words, id, path, file.size);
+    this.bar = new Bar("aria-labelledby", id);
     this.problem.id = `${id}-problem`;
     this.name = this.input(say._("Name"), path, id);
     this.format = this.input(say._("Format"), formatOf(file.name), id);
@@ -67,8 +55,9 @@ export class ListRow {
       this.button("retry", "fa-rotate-right fa-refresh", say._("Try %(name)s again", { name: path })),
       this.button("remove", "fa-times", say._("Remove %(name)s", { name: path })),
     );
-    const state = make("div", "external-storage-item-state", this.bar, this.line, this.problem);
-    this.element = make("li", "external-storage-item", make("div", "external-storage-item-top", head, moves), fields, state);
+    const state = make("div", "external-storage-item-state", this.bar.element, this.line, this.problem);
+    const top = make("div", "external-storage-item-top", this.heading.element, moves);
+    this.element = make("li", "external-storage-item", top, fields, state);
     this.element.tabIndex = -1;
     this.element.setAttribute("aria-labelledby", id);
     this.show("waiting");
@@ -96,12 +85,11 @@ export class ListRow {
     const had = this.element.contains(document.activeElement) ? document.activeElement : null;
     this.shown = state;
     this.element.dataset["state"] = state;
-    this.icon.className = `fa ${ICONS[state] ?? "fa-file"}`;
+    this.heading.show(ICONS[state]);
     const percent = this.percent(state, progress);
-    this.bar.hidden = percent === null;
-    this.fill.style.width = `${percent ?? 0}%`;
-    this.bar.setAttribute("aria-valuenow", String(percent ?? 0));
-    write(this.line, this.sentence(state, percent ?? 0));
+    const sentence = this.sentence(state, percent ?? 0);
+    this.bar.show(percent, sentence);
+    write(this.line, sentence);
     this.object(problem);
     for (const [action, button] of this.buttons) {
       button.hidden = state === "saved" || (action === "retry" && state !== "failed");
@@ -202,10 +190,4 @@ export class ListRow {
     this.buttons.set(action, button);
     return button;
   }
-}
-
-/** Without touching what is there already. */
-export function write(element: HTMLElement, text: string): void {
-  element.hidden = !text;
-  if (element.textContent !== text) element.textContent = text;
 }

@@ -1,7 +1,7 @@
 /** How far all files of a list are: in words, as a bar, and aloud. */
 
-import { make } from "./file_row.js";
-import { type ListRow, write } from "./list_row.js";
+import { Bar, make, write } from "./elements.js";
+import type { ListRow } from "./list_row.js";
 import { hundredths, type Words } from "./words.js";
 
 /** Milliseconds over which the speed is measured. */
@@ -9,8 +9,7 @@ const WINDOW = 10_000;
 
 export class ListTotal {
   private readonly text = make("p", "external-storage-total");
-  private readonly fill = make("div", "progress-bar");
-  private readonly bar = make("div", "progress external-storage-bar", this.fill);
+  private readonly bar: Bar;
   private samples: { at: number; sent: number }[] = [];
   private announced = "";
 
@@ -18,14 +17,11 @@ export class ListTotal {
     private readonly words: Words,
     private readonly announce: (text: string) => void,
   ) {
-    this.bar.setAttribute("role", "progressbar");
-    this.bar.setAttribute("aria-label", words.say._("All files"));
-    this.bar.setAttribute("aria-valuemin", "0");
-    this.bar.setAttribute("aria-valuemax", "100");
+    this.bar = new Bar("aria-label", words.say._("All files"));
   }
 
   get elements(): HTMLElement[] {
-    return [this.text, this.bar];
+    return [this.text, this.bar.element];
   }
 
   /** There are others now: what was sent until now says nothing of the speed. */
@@ -46,10 +42,7 @@ export class ListTotal {
     const done = say._("%(done)d of %(all)d files have arrived", { done: arrived, all: rows.length });
     write(this.text, [done, left === undefined ? "" : words.left(left)].filter(Boolean).join(" · "));
     const percent = going ? Math.min(99, hundredths(sent, size)) : 100;
-    this.bar.hidden = !going;
-    this.fill.style.width = `${percent}%`;
-    this.bar.setAttribute("aria-valuenow", String(percent));
-    this.bar.setAttribute("aria-valuetext", this.text.textContent ?? "");
+    this.bar.show(going ? percent : null, this.text.textContent ?? "");
     // Screen readers hear of each quarter, not of each file.
     const key = `${rows.length} ${Math.floor(percent / 25)}`;
     if (key === this.announced || percent < 25) return;

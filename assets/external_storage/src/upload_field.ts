@@ -2,8 +2,9 @@
 
 import { UploadError, type Progress, type Source, type Upload, type Uploaded, type Uploader } from "../../../sdk/src/types.js";
 import { DropArea, type Choice } from "./drop_area.js";
+import { make } from "./elements.js";
 import { FileList } from "./file_list.js";
-import { FileRow, make, type Action, type RowView } from "./file_row.js";
+import { FileRow, type Action, type RowView } from "./file_row.js";
 import { ResourceForm, type Kind, type Readiness } from "./form.js";
 import { limits, refusedType, type Settings } from "./settings.js";
 import { makeUploader } from "./uploader.js";
