@@ -5,7 +5,7 @@ import { open } from "node:fs/promises";
 import { changed } from "./errors.js";
 
 /** Bytes that are read at a time. */
-const PIECE = 256 << 10;
+const PIECE = 1 << 20;
 
 /** What says that a file is still the one that was opened. */
 type Known = Pick<Stats, "size" | "mtimeMs" | "ino">;
