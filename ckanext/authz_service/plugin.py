@@ -11,6 +11,7 @@ from ckanext.authz_service import deactivation
 from ckanext.authz_service.authorizer import Authzzie
 from ckanext.authz_service.bindings import dataset, organization, resource
 from ckanext.authz_service.interfaces import IAuthorizationBindings
+from ckanext.authz_service.translated import Translated
 
 
 @tk.blanket.actions
@@ -18,9 +19,10 @@ from ckanext.authz_service.interfaces import IAuthorizationBindings
 @tk.blanket.blueprints
 @tk.blanket.cli
 @tk.blanket.config_declarations
-class AuthzServicePlugin(plugins.SingletonPlugin):
+class AuthzServicePlugin(plugins.SingletonPlugin, Translated):
     plugins.implements(plugins.IConfigurable)
     plugins.implements(plugins.IConfigurer)
+    plugins.implements(plugins.ITranslation)
     plugins.implements(IAuthorizationBindings)
 
     authz_bindings_are_defaults = True

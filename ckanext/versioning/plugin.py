@@ -9,6 +9,7 @@ import ckantoolkit as tk
 from ckan import plugins
 from ckan.exceptions import CkanConfigurationException
 
+from ckanext.authz_service.translated import Translated
 from ckanext.external_storage.interfaces import IObjectHolders, IObjectReferences
 from ckanext.versioning import NAMES, access, activities, actor, messages, recording, references, revisions
 from ckanext.versioning import config as options
@@ -20,9 +21,10 @@ from ckanext.versioning import config as options
 @tk.blanket.cli
 @tk.blanket.config_declarations
 @tk.blanket.helpers
-class VersioningPlugin(plugins.SingletonPlugin):
+class VersioningPlugin(plugins.SingletonPlugin, Translated):
     plugins.implements(plugins.IConfigurable)
     plugins.implements(plugins.IConfigurer)
+    plugins.implements(plugins.ITranslation)
     plugins.implements(plugins.IPackageController, inherit=True)
     plugins.implements(IObjectHolders)
     plugins.implements(IObjectReferences)
