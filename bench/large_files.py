@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import random
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +26,7 @@ import jwt
 import requests
 
 from bench import site
+from bench.figure import Case, Contender, in_turn
 from bench.figures import package_patch
 from ckanext.authz_service import giftless as profile
 from ckanext.authz_service import keys
@@ -174,6 +177,43 @@ def theirs(on_s3: str | None = None) -> Iterator[Server]:
                 return jwt.encode(claims, key.read_bytes(), algorithm=profile.ALGORITHM)
 
             yield Server(server.pid, f"{server.url}/bench/files", token)
+
+
+# --- work for both ------------------------------------------------------------------------------------------
+
+
+#: Readies what is not measured, and gives back what is.
+Prepared = Callable[[], Contender]
+
+
+def uploads(server: Server, count: int, size: int) -> Contender:
+    """So many new files of *size* bytes, all at the same time."""
+    files = [Made(size) for _ in range(count)]
+    answers = [answer["upload"] for answer in server.actions(files, "upload")]
+
+    def sent() -> float:
+        started = time.perf_counter()
+        with ThreadPoolExecutor(count) as pool:
+            list(pool.map(put, answers, files))
+        return time.perf_counter() - started
+
+    return sent
+
+
+def case(name: str, works: Mapping[str, tuple[int, Prepared]], rounds: int, chance: random.Random) -> Case:
+    """*works*: for each contender the process that serves it, whose growth is watched: ``rss_growth_mib``."""
+    growth: dict[str, list[float]] = {contender: [] for contender in works}
+
+    def watched(contender: str, pid: int, prepare: Prepared) -> float:
+        work = prepare()
+        grown = Growth(pid)
+        seconds = work()
+        growth[contender].append(grown.peak())
+        return seconds
+
+    contenders = {each: partial(watched, each, pid, prepare) for each, (pid, prepare) in works.items()}
+    values = in_turn(contenders, rounds, 0, chance)
+    return Case(name, values, {each: {"rss_growth_mib": max(found)} for each, found in growth.items()})
 
 
 # --- over HTTP ---------------------------------------------------------------------------------------------

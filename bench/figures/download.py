@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from bench import large_files
-from bench.figure import Case, Contender, Figure, Goal, in_turn
-from bench.large_files import Growth, Made
+from bench.figure import Case, Contender, Figure, Goal
+from bench.large_files import Made
 from services.settings import Settings
 
 ROUNDS = 3
@@ -31,25 +32,16 @@ def measure(chance: random.Random) -> Iterator[Case]:
             "resource_create", package_id=dataset, url="large.bin", url_type="upload", sha256=file.oid
         )
         url = f"{client.url}/dataset/{dataset}/resource/{resource['id']}/download"
-        growth: dict[str, list[float]] = {OURS: [], PEER: []}
 
-        def timed(name: str, pid: int, asked: Callable[[], dict[str, Any]]) -> Contender:
-            def get() -> float:
-                given = asked()
-                grown = Growth(pid)
-                seconds = large_files.get(given["href"], given.get("header") or {}, file)
-                growth[name].append(grown.peak())
-                return seconds
+        def get(asked: Callable[[], dict[str, Any]]) -> Contender:
+            given = asked()
+            return partial(large_files.get, given["href"], given.get("header") or {}, file)
 
-            return get
-
-        contenders = {
-            OURS: timed(OURS, ours.pid, lambda: {"href": url}),
-            PEER: timed(PEER, theirs.pid, lambda: theirs.action(file, "download")),
+        works = {
+            OURS: (ours.pid, partial(get, lambda: {"href": url})),
+            PEER: (theirs.pid, partial(get, lambda: theirs.action(file, "download"))),
         }
-        values = in_turn(contenders, ROUNDS, 0, chance)
-        counts = {name: {"rss_growth_mib": max(found)} for name, found in growth.items()}
-        yield Case(f"GET {file.size >> 20} MiB", values, counts)
+        yield large_files.case(f"GET {file.size >> 20} MiB", works, ROUNDS, chance)
 
 
 FIGURE = Figure(

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import partial
 
 from bench import large_files
-from bench.figure import Case, Contender, Figure, Goal, in_turn
-from bench.large_files import Growth, Made, Server
+from bench.figure import Case, Figure, Goal
+from bench.large_files import uploads
 from services.settings import Settings
 
 ROUNDS = 3
@@ -23,22 +24,11 @@ def measure(chance: random.Random) -> Iterator[Case]:
     settings = Settings.load()
     assert settings
     with large_files.ours(settings) as (ours, _client, _dataset), large_files.theirs() as theirs:
-        growth: dict[str, list[float]] = {OURS: [], PEER: []}
-
-        def timed(name: str, server: Server) -> Contender:
-            def put() -> float:
-                file = Made(large_files.SIZE)
-                action = server.action(file, "upload")
-                grown = Growth(server.pid)
-                seconds = large_files.put(action, file)
-                growth[name].append(grown.peak())
-                return seconds
-
-            return put
-
-        values = in_turn({OURS: timed(OURS, ours), PEER: timed(PEER, theirs)}, ROUNDS, 0, chance)
-        counts = {name: {"rss_growth_mib": max(found)} for name, found in growth.items()}
-        yield Case(f"PUT {large_files.SIZE >> 20} MiB", values, counts)
+        works = {
+            name: (server.pid, partial(uploads, server, 1, large_files.SIZE))
+            for name, server in ((OURS, ours), (PEER, theirs))
+        }
+        yield large_files.case(f"PUT {large_files.SIZE >> 20} MiB", works, ROUNDS, chance)
 
 
 FIGURE = Figure(
