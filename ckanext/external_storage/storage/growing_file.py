@@ -14,9 +14,9 @@ from typing import IO
 #: Bytes that are best taken from a connection at a time: a processor's cache still has them when they are
 #: written. What a broken connection had beyond them is lost.
 PIECE = 1 << 18
-#: Bytes that wait for a thread, at least.
-_HASHED_TOGETHER = 1 << 20
-_SYNCED_TOGETHER = 32 << 20
+#: Bytes that wait for a thread, at least. With fewer, many uploads at the same time would have as many threads
+#: again that wake each other, and one upload would gain a few milliseconds.
+_TOGETHER = 32 << 20
 
 
 class GrowingFile:
@@ -67,13 +67,12 @@ class GrowingFile:
 class _Beside(threading.Thread):
     """Works on the file up to where the writer is, as soon as that is worth a thread.
 
-    start: bytes that are not its business. together: how many wait before something is done.
+    start: bytes that are not its business.
     """
 
-    def __init__(self, descriptor: int, start: int, together: int):
+    def __init__(self, descriptor: int, start: int):
         super().__init__(daemon=True)
         self._descriptor = descriptor
-        self._together = together
         self._there = self._done = start
         self._stopped = self._all = False
         self._changed = threading.Condition()
@@ -82,7 +81,7 @@ class _Beside(threading.Thread):
         with self._changed:
             self._there = there
             self._changed.notify()
-        if self.ident is None and there - self._done >= self._together:
+        if self.ident is None and there - self._done >= _TOGETHER:
             self.start()
 
     def stop(self) -> None:
@@ -102,14 +101,14 @@ class _Beside(threading.Thread):
     def _next(self) -> int | None:
         """Up to where there is something to do; None if that was all."""
         with self._changed:
-            while not self._stopped and not self._all and self._there - self._done < self._together:
+            while not self._stopped and not self._all and self._there - self._done < _TOGETHER:
                 self._changed.wait()
             return None if self._stopped or self._done == self._there else self._there
 
 
 class _Hashing(_Beside):
     def __init__(self, descriptor: int, start: int):
-        super().__init__(descriptor, start, _HASHED_TOGETHER)
+        super().__init__(descriptor, start)
         self._sha256: str | None = None
 
     def run(self) -> None:
@@ -141,7 +140,7 @@ class _Syncing(_Beside):
     """Otherwise the system begins to write to the disk when somebody waits for it, or some seconds later."""
 
     def __init__(self, descriptor: int, start: int):
-        super().__init__(descriptor, start, _SYNCED_TOGETHER)
+        super().__init__(descriptor, start)
         self._failed: OSError | None = None
 
     def run(self) -> None:
