@@ -22,11 +22,12 @@ from services.checkout import ROOT
 
 DIRECTORY = ROOT / "i18n"
 #: Plugins whose texts are in the catalogs.
-PLUGINS = ("external_storage",)
+PLUGINS = ("authz_service", "external_storage", "versioning")
 #: Languages of CKAN into which everything is translated.
 LANGUAGES = ("de", "es", "fr")
 WIDTH = 110
 
+_CORE = Path(ckan.i18n.__file__).parent
 _HEADER = {
     "MIME-Version": "1.0",
     "Content-Type": "text/plain; charset=utf-8",
@@ -48,7 +49,20 @@ def sources() -> Iterator[tuple[Path, Any]]:
 
 
 def template() -> polib.POFile:
-    """All texts of the sources, with the files that they are in."""
+    """All texts of the sources, with the files that they are in, but for those that CKAN translates itself.
+
+    A plugin's translation of a text takes the place of CKAN's own on all pages. Scripts get those of CKAN's
+    texts only that its own scripts have.
+    """
+    core = {entry.msgid for entry in polib.pofile(str(_CORE / "ckan.pot"))}
+    texts = _all_texts()
+    for entry in list(texts):
+        if entry.msgid in core and not any(place.endswith(".js") for place, _line in entry.occurrences):
+            texts.remove(entry)
+    return texts
+
+
+def _all_texts() -> polib.POFile:
     catalog = polib.POFile(wrapwidth=WIDTH)
     catalog.metadata = {"Project-Id-Version": "ckanext-publish", **_HEADER}
     for file, method in sources():
@@ -110,10 +124,9 @@ def _format(text: str) -> str | None:
 
 def plural_rules() -> dict[str, str]:
     """Of each language that CKAN has, as its own catalog says: a page has one rule for all texts."""
-    core = Path(ckan.i18n.__file__).parent
     return {
         file.parts[-3]: polib.pofile(str(file)).metadata["Plural-Forms"]
-        for file in sorted(core.glob("*/LC_MESSAGES/ckan.po"))
+        for file in sorted(_CORE.glob("*/LC_MESSAGES/ckan.po"))
     }
 
 
