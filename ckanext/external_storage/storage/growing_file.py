@@ -14,8 +14,8 @@ from typing import IO
 #: Bytes that are best taken from a connection at a time: a processor's cache still has them when they are
 #: written. What a broken connection had beyond them is lost.
 PIECE = 1 << 18
-#: Bytes that wait for a thread, at least. With fewer, many uploads at the same time would have as many threads
-#: again that wake each other, and one upload would gain a few milliseconds.
+#: Bytes that wait for a thread, at least. With fewer, many uploads at the same time would have as many
+#: threads again that wake each other, and one upload would gain a few milliseconds.
 _TOGETHER = 32 << 20
 
 
