@@ -163,7 +163,7 @@ class MissingGiftlessKey(KeysError):
         super().__init__(
             path,
             f"There is no key at {path}, so no token for giftless was issued. "
-            "Run: ckan authz giftless-key, and give giftless what it prints",
+            "Run: ckan authz giftless-key, and give giftless what it prints.",
         )
 
 

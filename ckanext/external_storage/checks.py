@@ -6,6 +6,7 @@ new check is such a function and its line in `CHECKS`.
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import shutil
@@ -20,6 +21,8 @@ import polib
 import requests
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
+from ckan import plugins
+from ckan.common import config_declaration
 from ckan.lib.i18n import get_js_translations_dir
 from redis.exceptions import RedisError
 from rq import Worker
@@ -51,6 +54,28 @@ def store() -> Iterator[str]:
     yield from (f"{finding.what} {finding.to_do}" for finding in found if not finding.ok)
 
 
+def options() -> Iterator[str]:
+    """Nothing is set that nobody reads."""
+    known = {str(key) for key in config_declaration.iter_options()}
+    for option in sorted(map(str, tk.config)):
+        if option.startswith("ckanext.external_storage.") and option not in known:
+            like = difflib.get_close_matches(option, known, 1)
+            meant = f" Did you mean {like[0]}?" if like else ""
+            yield f"{option} is set, and there is no such option: it has no effect.{meant}"
+
+
+def tokens() -> Iterator[str]:
+    """Who sends files gets a token for it."""
+    if not plugins.plugin_loaded("authz_service"):
+        yield (
+            "The plugin authz_service is not on: nobody gets a token, so that browsers and scripts can send"
+            " files with a form only. Add it to ckan.plugins."
+        )
+        return
+    yield from authz_checks.signing()
+    yield from authz_checks.tables()
+
+
 def directory() -> Iterator[str]:
     """The local store's directory is CKAN's own, and has room."""
     try:
@@ -64,6 +89,9 @@ def directory() -> Iterator[str]:
         status, usage = root.stat(), shutil.disk_usage(root)
     except OSError as error:
         yield f"{root}: {error.strerror}. Make the directory, or mount its disk, as the user CKAN runs as."
+        return
+    if not root.is_dir():
+        yield f"{root} is a file. Set ckanext.external_storage.local.path to a directory."
         return
     if status.st_mode & 0o007:
         yield f"Everybody on this machine can open {root}, private files too. Run: chmod o-rwx {root}"
@@ -208,7 +236,9 @@ def slow_proxy() -> Iterator[str]:
 
 #: By the name that is printed, in this order. `AT_START` are quick: they ask only the disk and PostgreSQL.
 CHECKS: dict[str, Callable[[], Iterator[str]]] = {
+    "options": options,
     "tables": tables,
+    "tokens": tokens,
     "store": store,
     "directory": directory,
     "capability secret": secret,

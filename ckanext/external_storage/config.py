@@ -123,7 +123,7 @@ def capability_secret_file() -> Path | None:
 
 
 def capability_secret() -> bytes:
-    """Raises SecretMissing."""
+    """Raises SecretMissing, SecretUnreadable."""
     return capability.load(capability_secret_file())
 
 

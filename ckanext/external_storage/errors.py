@@ -361,8 +361,22 @@ class SecretMissing(StorageError):
     status = 503
 
     def __init__(self, path: str | None):
-        where = f"in {path}" if path else "configured (ckanext.external_storage.capability_secret_file)"
-        super().__init__(f"No capability secret {where}. Run: ckan external-storage keygen")
+        set_it = "" if path else "Set ckanext.external_storage.capability_secret_file to a place for it. "
+        where = f" in {path}" if path else ""
+        super().__init__(f"No capability secret{where}. {set_it}Run: ckan external-storage keygen")
+        self.path = path
+
+
+class SecretUnreadable(StorageError):
+    """That secret is there, and is somebody else's."""
+
+    status = 503
+
+    def __init__(self, path: str):
+        super().__init__(
+            f"The capability secret in {path} cannot be read by the user that this process runs as. Run it as"
+            " the user CKAN runs as, or give that user the file."
+        )
         self.path = path
 
 

@@ -261,6 +261,13 @@ def test_check_names_the_repair(run: Run, site, own_store, ckan_config, monkeypa
         patch.setitem(ckan_config, "ckanext.external_storage.capability_secret_file", str(tmp_path / "none"))
         assert "ckan external-storage keygen" in problems("capability secret")
     with monkeypatch.context() as patch:
+        patch.setitem(ckan_config, "ckanext.external_storage.qouta", "1GB")
+        assert "Did you mean ckanext.external_storage.quota?" in problems("options")
+        patch.setitem(ckan_config, "ckanext.authz_service.keys_dir", str(tmp_path / "no-keys"))
+        assert "ckan authz keygen" in problems("tokens")
+        patch.setattr(checks.plugins, "plugin_loaded", lambda name: False)
+        assert "authz_service is not on" in problems("tokens")
+    with monkeypatch.context() as patch:
         patch.setitem(ckan_config, "ckan.site_url", f"{site}/elsewhere")
         assert "another server answers there" in problems("site address")
         patch.setitem(ckan_config, "ckan.site_url", "http://127.0.0.1:9")

@@ -21,6 +21,7 @@ from werkzeug.datastructures import FileStorage
 from ckanext.authz_service import giftless, keys
 from ckanext.external_storage import config, ini, jobs
 from ckanext.external_storage.model import upload as uploads
+from ckanext.external_storage.storage.probe import probe
 from ckanext.external_storage.transfer import hashing, verifying
 from tests.giftless_server import Giftless, running
 from tests.portal import Portal, editor_and_dataset, oid_of, path, pointer, standing
@@ -270,6 +271,12 @@ def test_files_of_before_there_were_records(portal: Portal, server: Giftless, da
     assert portal.action("resource_patch", editor, id=id, description="still editable")["sha256"] == oid_of(
         data
     )
+
+
+def test_the_check_asks_the_server_and_leaves_nothing_there(server: Giftless):
+    before = sorted(server.files.rglob("*"))
+    assert [finding.ok for finding in probe(config.store(), [])] == [True]
+    assert sorted(server.files.rglob("*")) == before
 
 
 def test_a_server_that_is_down(portal: Portal, data: bytes, monkeypatch):

@@ -17,6 +17,7 @@ from ckanext.external_storage.storage.local import LocalStore
 from ckanext.external_storage.storage.probe import Finding, probe
 from ckanext.external_storage.storage.s3 import S3Store
 from tests.s3 import make_bucket, remove_bucket
+from tests.stores.test_lfs_client import refusing_url, store_at
 
 ORIGIN = "https://data.example"
 PAGE = Path(__file__).parents[2] / "docs" / "external_storage_stores.rst"
@@ -50,7 +51,21 @@ def test_a_directory(tmp_path: Path):
 
 
 def test_a_directory_that_is_not_there():
-    assert by_name(probe(LocalStore(Path("/proc/nowhere")), [])) == {"round trip": False}
+    (found,) = probe(LocalStore(Path("/proc/nowhere")), [])
+    assert not found.ok
+    assert "directory" in found.to_do
+
+
+def test_a_directory_that_the_store_makes_is_not_for_everybody(tmp_path: Path):
+    root = tmp_path / "a" / "store"
+    probe(LocalStore(root), [])
+    assert root.stat().st_mode & 0o007 == 0
+
+
+def test_an_lfs_server_that_is_away():
+    (found,) = probe(store_at(refusing_url()), [])
+    assert not found.ok
+    assert "storage_service_url" in found.to_do
 
 
 def test_a_bucket_as_the_documentation_has_it(s3_client, store: S3Store):

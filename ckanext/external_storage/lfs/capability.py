@@ -74,11 +74,16 @@ def generate(path: Path) -> None:
 
 
 def load(path: Path | None) -> bytes:
-    """The secret in *path*. Raises SecretMissing, which names the command that writes one."""
+    """The secret in *path*. Raises SecretMissing, whose text names the command that writes one; SecretUnreadable.
+    """
+    if path is None:
+        raise errors.SecretMissing(None)
     try:
-        secret = path.read_bytes().strip() if path else b""
+        secret = path.read_bytes().strip()
+    except PermissionError as error:
+        raise errors.SecretUnreadable(str(path)) from error
     except OSError:
         secret = b""
     if len(secret) < 32:
-        raise errors.SecretMissing(str(path) if path else None)
+        raise errors.SecretMissing(str(path))
     return secret

@@ -41,10 +41,10 @@ class LocalStore:
         target = self._path(key)
         with _store_errors():
             unfinished = self.root / "unfinished" / str(uuid.uuid4())
-            unfinished.parent.mkdir(parents=True, exist_ok=True)
+            self._make_directories(unfinished.parent)
             try:
                 sha256 = self._write(unfinished, source, size, oid)
-                _make_directories(target.parent)
+                self._make_directories(target.parent)
                 unfinished.replace(target)
                 _sync_directory(target.parent)
             except BaseException:
@@ -108,7 +108,7 @@ class LocalStore:
         if (here := self.offset(key)) != offset:  # before a file is made for what is an object already
             raise errors.WrongOffset(here)
         with _store_errors():
-            _make_directories(part.path.parent)
+            self._make_directories(part.path.parent)
             return part.append(offset, source, min(length, size - offset), size)
 
     def seal(self, key: str, size: int, sha256: str) -> None:
@@ -122,7 +122,7 @@ class LocalStore:
                 return  # done before
             if here != size:
                 raise errors.WrongSize(size, here)
-            _make_directories(target.parent)
+            self._make_directories(target.parent)
             part.path.replace(target)
             part.delete()
             _sync_directory(target.parent)
@@ -140,6 +140,15 @@ class LocalStore:
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
 
+    def _make_directories(self, path: Path) -> None:
+        """Create *path* so that it survives a power cut: a new directory counts once its parent is synced."""
+        if path.is_dir():
+            return
+        self._make_directories(path.parent)
+        # Private files are in it: the root is for CKAN and its group, in which a web server may be.
+        path.mkdir(0o750 if path == self.root else 0o777, exist_ok=True)
+        _sync_directory(path.parent)
+
 
 @contextlib.contextmanager
 def _store_errors() -> Iterator[None]:
@@ -149,15 +158,6 @@ def _store_errors() -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise errors.StoreFull from error
         raise errors.StoreUnavailable from error
-
-
-def _make_directories(path: Path) -> None:
-    """Create *path* so that it survives a power cut: a new directory counts once its parent is synced."""
-    if path.is_dir():
-        return
-    _make_directories(path.parent)
-    path.mkdir(exist_ok=True)
-    _sync_directory(path.parent)
 
 
 def _sync_directory(path: Path) -> None:

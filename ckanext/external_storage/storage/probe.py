@@ -45,12 +45,12 @@ class Examinable(Protocol):
 def probe(store: ObjectStore, origins: list[str]) -> list[Finding]:
     """All that can be found out about *store*; raises nothing. Leaves nothing behind.
 
-    ``origins``: whose pages must be able to use it, as ``https://data.example``. Of an LFS server nothing is
-    asked here: it would keep what is written.
+    ``origins``: whose pages must be able to use it, as ``https://data.example``. An LFS server is only asked
+    how it would take a file: it would keep what is written.
     """
-    if isinstance(store, ServerStore):
-        return []
-    checks: list[Callable[[], Iterator[Finding]]] = [lambda: _round_trip(store)]
+    checks: list[Callable[[], Iterator[Finding]]] = [
+        lambda: _offer(store) if isinstance(store, ServerStore) else _round_trip(store)
+    ]
     if isinstance(store, SigningStore):
         checks.append(lambda: _refusals(store))
     if isinstance(store, Examinable):
@@ -60,25 +60,40 @@ def probe(store: ObjectStore, origins: list[str]) -> list[Finding]:
         try:
             found.extend(check())
         except errors.StorageError as error:
-            found.append(_failed(error))
+            found.append(_failed(store, error))
             # What cannot be written or read at all is not worth more questions.
             break
     return found
 
 
-def _failed(error: errors.StorageError) -> Finding:
+def _failed(store: ObjectStore, error: errors.StorageError) -> Finding:
     cause = error.__cause__
     why = f" ({type(cause).__name__}: {cause})" if cause is not None else ""
     advice = {
         errors.StoreDenied: "Check the credentials and their rights; the documentation lists those needed.",
         errors.StoreFull: "Make room, or raise the quota.",
     }
+    if isinstance(store, ServerStore):
+        to_do = "Check ckanext.external_storage.storage_service_url, and whether that server runs."
+        if isinstance(error, (errors.ServerKeyMissing, errors.ServerRefused)):
+            to_do = "Until then no file can be sent or read."  # the rest is said
+        return Finding("offer", False, f"The file server was asked how it takes a file: {error}{why}", to_do)
+    elsewhere = "Check the store's address and bucket, and that it can be reached from this machine."
+    if isinstance(cause, OSError):
+        elsewhere = "See that the directory is there, on a disk that can be written, and is CKAN's own."
     return Finding(
         "round trip",
         False,
         f"A file could not be stored and read back: {error}{why}",
-        advice.get(type(error), "Check the store's address and that it can be reached from this machine."),
+        advice.get(type(error), elsewhere),
     )
+
+
+def _offer(store: ServerStore) -> Iterator[Finding]:
+    """The server answers, and believes CKAN's key."""
+    dataset = str(uuid.uuid4())
+    store.upload_action(store.key_of(dataset, _oid(RIGHT), len(RIGHT), str(uuid.uuid4())))
+    yield Finding("offer", True, "The file server takes files.")
 
 
 def _oid(data: bytes) -> str:
