@@ -74,8 +74,8 @@ def generate(path: Path) -> None:
 
 
 def load(path: Path | None) -> bytes:
-    """The secret in *path*. Raises SecretMissing, whose text names the command that writes one; SecretUnreadable.
-    """
+    """The secret in *path*. Raises SecretMissing, which names the command that writes one, and
+    SecretUnreadable."""
     if path is None:
         raise errors.SecretMissing(None)
     try:
