@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from ckan import model
 from werkzeug.datastructures import FileStorage
 
-from ckanext.external_storage import config, errors
+from ckanext.external_storage import config, errors, words
 from ckanext.external_storage.transfer import beginning, bringing
 
 #: What replaces ``upload`` in a resource: `resources.settle` completes it from our record.
@@ -75,11 +75,7 @@ def store(context: Any, package_id: str | None, file: FileStorage, owner_org: st
     size = file.stream.seek(0, os.SEEK_END)
     most = limit()
     if most is not None and size > most:
-        message = (
-            f"The file has {size} bytes, more than the {most} that a form may carry: the smaller one of"
-            " ckan.max_resource_size and ckanext.external_storage.max_upload_size."
-        )
-        raise tk.ValidationError({"upload": [message]})
+        raise tk.ValidationError({"upload": [words.too_large_for_a_form(size, most)]})
     user = model.User.get(context.get("user"))
     user_id, now = user.id if user else "", datetime.now(timezone.utc)
     name = (file.filename or "").replace("\\", "/").rsplit("/")[-1]
@@ -94,7 +90,7 @@ def store(context: Any, package_id: str | None, file: FileStorage, owner_org: st
         message = tk._("The dataset was deleted while the file was being stored. Nothing was stored.")
         raise tk.ValidationError({"upload": [message]}) from error
     except errors.StorageError as error:
-        raise tk.ValidationError({"upload": [str(error)]}) from error
+        raise tk.ValidationError({"upload": [words.said(error)]}) from error
     return {"url": name, "url_type": "upload", "upload_id": id}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -52,7 +52,9 @@ def named_uploads(resources: Iterable[Mapping[str, Any]]) -> list[Any]:
 
 
 def with_uploads(
-    resources: Iterable[Mapping[str, Any]], uploads: Mapping[str, Upload]
+    resources: Iterable[Mapping[str, Any]],
+    uploads: Mapping[str, Upload],
+    gettext: Callable[[str], str] = str,
 ) -> tuple[list[Mapping[str, Any]], list[dict[str, list[str]]]]:
     """Resources without ``upload_id``: with the file that it stood for instead, and an error dict for each.
 
@@ -67,7 +69,7 @@ def with_uploads(
         resource = _without(resource, "upload_id")
         if given:
             upload = uploads.get(given) if isinstance(given, str) else None
-            problem = _not_usable(upload)
+            problem = _not_usable(upload, gettext)
             if upload and not problem:
                 # A new resource's own word counts: files of the same content may have come in one upload.
                 own = "" if resource.get("id") else filename(resource)
@@ -79,23 +81,25 @@ def with_uploads(
     return found, problems
 
 
-def _not_usable(upload: Upload | None) -> dict[str, list[str]]:
+def _not_usable(upload: Upload | None, gettext: Callable[[str], str]) -> dict[str, list[str]]:
     if upload is None:
-        message = "This dataset has no such upload of yours. Upload the file to it, then save the resource."
+        message = gettext(
+            "This dataset has no such upload of yours. Upload the file to it, then save the resource."
+        )
     elif upload.state == "verified":
         return {}
     elif upload.state == "received":
         percent = 100 * upload.hashed // upload.size if upload.size else 0
-        message = (
-            f"The file has arrived and is being checked; {percent} % is done. Save again when it is finished."
+        message = gettext(
+            "The file has arrived and is being checked; {percent} % is done. Save again when it is finished."
         )
-        return {"upload_id": [message], "upload_progress": [str(percent)]}
+        return {"upload_id": [message.format(percent=percent)], "upload_progress": [str(percent)]}
     elif upload.state == "rejected":
-        message = f"The file was refused: {upload.reason} Upload it again."
+        message = gettext("The file was refused: {reason} Upload it again.").format(reason=upload.reason)
     elif upload.state == "open":
-        message = "The file has not arrived completely. Finish its upload, then save the resource."
+        message = gettext("The file has not arrived completely. Finish its upload, then save the resource.")
     else:
-        message = "The upload has ended before the file was complete. Upload the file again."
+        message = gettext("The upload has ended before the file was complete. Upload the file again.")
     return {"upload_id": [message]}
 
 
@@ -116,6 +120,7 @@ def settle(
     available: Mapping[str, int],
     lfs_prefix: str | None,
     now: datetime,
+    gettext: Callable[[str], str] = str,
 ) -> tuple[list[Mapping[str, Any]], list[dict[str, list[str]]]]:
     """Resources as they may be saved, and an error dict for each (``{}`` where there is none).
 
@@ -151,8 +156,10 @@ def settle(
         else:
             problem = {
                 "sha256": [
-                    "This dataset has no uploaded file with this sha256. Upload the file to the dataset"
-                    " first, then save the resource with the upload's id (upload_id) or with its sha256."
+                    gettext(
+                        "This dataset has no uploaded file with this sha256. Upload the file to the dataset"
+                        " first, then save the resource with the upload's id (upload_id) or with its sha256."
+                    )
                 ]
             }
         settled.append(resource)

@@ -11,7 +11,7 @@ from ckan import model
 
 from ckanext.authz_service import config as authz_config
 from ckanext.authz_service import giftless, tokens
-from ckanext.external_storage import config, errors, jobs
+from ckanext.external_storage import config, errors, jobs, words
 from ckanext.external_storage.storage.base import ServerStore
 from ckanext.external_storage.transfer import at_server
 
@@ -57,7 +57,7 @@ def _problem(store: ServerStore, user_id: str, package_id: str, resource: Mappin
     except errors.BytesMissing:
         return None
     except errors.StorageError as error:
-        return str(error)
+        return words.said(error)
     if state == "received":
         return tk._("The file is being checked. Save again in a few minutes.")
     return None

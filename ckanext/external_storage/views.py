@@ -20,6 +20,7 @@ from ckanext.external_storage import (
     errors,
     read_permission,
     uploads_page,
+    words,
 )
 from ckanext.external_storage.download import (
     handed_over,
@@ -146,4 +147,4 @@ def send_object(package_id: str, oid: str, name: str, inline: bool = False, size
             return handed_over(to, stored.oid, shown)
         return sending.response(environ, store, stored, name, shown)
     except errors.StorageError as error:
-        return tk.abort(error.status, str(error))
+        return tk.abort(error.status, words.said(error))

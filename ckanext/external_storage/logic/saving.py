@@ -10,7 +10,7 @@ import ckantoolkit as tk
 import sqlalchemy as sa
 from ckan import model
 
-from ckanext.external_storage import config, errors, new_datasets, resources, server_files
+from ckanext.external_storage import config, errors, new_datasets, resources, server_files, words
 from ckanext.external_storage.transfer import attaching, beginning, links
 
 _Resources = list[dict[str, Any]]
@@ -29,14 +29,14 @@ def settled(context: Any, package_id: str, data_dict: dict[str, Any]) -> dict[st
         # Before anything is said about files, and before a row is locked.
         _check_access("package_update", context, {"id": package_id})
     connection = model.Session.connection()
-    found, problems = resources.with_uploads(given, attaching.of_dataset(connection, package_id, ids))
+    found, problems = resources.with_uploads(given, attaching.of_dataset(connection, package_id, ids), tk._)
     claimed = resources.claimed_oids(found, rows)
     available = links.use(connection, package_id, claimed) if claimed else {}
     missing = claimed - available.keys()
     if missing and server_files.find(context, package_id, found, missing):
         available = links.use(connection, package_id, claimed)
     prefix = f"{config.namespace()}/{package_id}"
-    result, more = resources.settle(found, rows, available, prefix, _now())
+    result, more = resources.settle(found, rows, available, prefix, _now(), tk._)
     _refuse(problems, more, _refused_names(result, claimed))
     return {**data_dict, "resources": result}
 
@@ -54,9 +54,9 @@ def create_dataset(core: Any, context: Any, data_dict: dict[str, Any], owner_org
     user_id = user.id if user else ""
     ids = resources.named_uploads(given)
     uploads = attaching.of_user(model.Session.connection(), user_id, owner_org, ids, _now())
-    found, problems = resources.with_uploads(given, uploads)
+    found, problems = resources.with_uploads(given, uploads, tk._)
     available = {upload.oid: upload.size for upload in uploads.values() if upload.oid}
-    result, more = resources.settle(found, {}, available, None, _now())
+    result, more = resources.settle(found, {}, available, None, _now(), tk._)
     _refuse(problems, more, _refused_names(result, available))
     with new_datasets.bringing(user_id, config.namespace(), uploads.values()):
         return core(context, {**data_dict, "resources": result})
@@ -88,7 +88,7 @@ def _refused_names(result: Iterable[Mapping[str, Any]], new: Container[str]) -> 
             try:
                 beginning.check_name(limits, resources.filename(resource))
             except errors.TypeRefused as error:
-                problem = {"upload": [str(error)]}
+                problem = {"upload": [words.said(error)]}
         problems.append(problem)
     return problems
 
