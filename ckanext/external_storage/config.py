@@ -76,8 +76,12 @@ def handed_to_web_server(key: str) -> dict[str, str] | None:
 
 
 def storage_service_url() -> str | None:
-    """The LFS server that has the site's files instead of a store of ours, without a slash at its end."""
-    return (options()["ckanext.external_storage.storage_service_url"] or "").strip().rstrip("/") or None
+    """The LFS server that has the site's files instead of a store of ours, without a slash at its end.
+
+    Older documentation prints it in quotes.
+    """
+    given = options()["ckanext.external_storage.storage_service_url"] or ""
+    return given.strip(" '\"").rstrip("/") or None
 
 
 def verify_external() -> bool:

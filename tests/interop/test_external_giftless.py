@@ -360,6 +360,13 @@ def test_the_older_documentation_s_options(prefix: str, tmp_path: Path):
     assert options["ckanext.external_storage.storage_namespace"] == "my-portal"
 
 
+@pytest.mark.parametrize("printed", ["'https://lfs.example.org'", '"https://lfs.example.org/"'])
+def test_the_address_as_the_older_documentation_prints_it(printed: str, monkeypatch):
+    monkeypatch.setitem(tk.config, OPTION + "storage_service_url", printed)
+    config.check_storage_service_url()
+    assert config.storage_service_url() == "https://lfs.example.org"
+
+
 @pytest.mark.parametrize("url", ["lfs.example.org", "ftp://lfs.example.org", "https://u:p@lfs.example.org"])
 def test_an_address_that_is_none_is_refused(url: str, monkeypatch):
     monkeypatch.setitem(tk.config, OPTION + "storage_service_url", url)
