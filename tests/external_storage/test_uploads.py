@@ -17,7 +17,7 @@ from sqlalchemy import exc
 
 from ckanext.external_storage import errors, model
 from ckanext.external_storage.storage.local import LocalStore
-from ckanext.external_storage.transfer import links, receiving, sweeping, uploads
+from ckanext.external_storage.transfer import bringing, links, receiving, sweeping, uploads
 from ckanext.external_storage.transfer.dead_keys import SECOND_DELETE
 from tests.bare_dataset import make_dataset
 
@@ -121,6 +121,25 @@ def test_the_same_content_twice_is_kept_once(engine, store, dataset, data):
     assert linked(engine, other, data).key == first.key
     assert [p.relative_to(store.root).as_posix() for p in files(store)] == [first.key]
     assert second.key in dead_keys(engine)
+
+
+def test_what_was_at_a_server_that_the_site_had_before_is_brought_again(engine, store, dataset, data):
+    """Until then it cannot be had, which is no fault of this program."""
+    send(engine, store, dataset, data)
+    other = make_dataset(engine)
+    at_server = f"server/{other}/{oid_of(data)}.{len(data)}.{uuid.uuid4()}"
+    with engine.begin() as connection:
+        row = model.object.c.oid == oid_of(data)
+        connection.execute(model.object.update().values(key=at_server).where(row))
+        connection.execute(
+            model.link.update().values(own_key=at_server).where(model.link.c.oid == oid_of(data))
+        )
+    with pytest.raises(errors.StoreUnavailable):
+        store.open(linked(engine, dataset, data).key)
+    now = datetime.now(timezone.utc)
+    bringing.take(engine, store, "ann", dataset, None, "a.csv", io.BytesIO(data), now)
+    with store.open(linked(engine, dataset, data).key) as file:
+        assert file.read() == data
 
 
 def test_a_put_may_be_repeated(engine, store, dataset, data):

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from ckanext.external_storage import errors, model
-from ckanext.external_storage.storage.base import ObjectStore, Readable, own_key
+from ckanext.external_storage.storage.base import SERVER_KEYS, ObjectStore, Readable, own_key
 from ckanext.external_storage.transfer import quota, standing, uploads
 from ckanext.external_storage.transfer.dead_keys import bury, is_dead
 from ckanext.external_storage.transfer.links import link
@@ -67,6 +67,11 @@ def verify(connection: sa.Connection, upload: Upload, oid: str, now: datetime) -
             return None
     copy = own_key(upload.key, oid)
     found = {"size": upload.size, "key": copy or upload.key, "hashed": True}
+    worse = sa.not_(model.object.c.hashed)
+    if (
+        not copy
+    ):  # the site has a store of its own now: copies at the server that it had before are out of reach
+        worse = sa.or_(worse, model.object.c.key.startswith(SERVER_KEYS, autoescape=True))
     # Someone else's copy is as good as ours; ours goes. FOR SHARE keeps it until our link stands. It may
     # just be collected as garbage: once that has happened, the next turn puts ours in its place.
     kept = None
@@ -74,7 +79,7 @@ def verify(connection: sa.Connection, upload: Upload, oid: str, now: datetime) -
         connection.execute(
             insert(model.object)
             .values(oid=oid, **found)
-            .on_conflict_do_update(index_elements=["oid"], set_=found, where=sa.not_(model.object.c.hashed))
+            .on_conflict_do_update(index_elements=["oid"], set_=found, where=worse)
         )
         kept = connection.execute(
             sa.select(model.object.c.key).where(model.object.c.oid == oid).with_for_update(read=True)
