@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from contextlib import ExitStack, nullcontext
@@ -114,6 +116,37 @@ def test_offline_for_20_seconds(publisher: Publisher, tmp_path: Path, record_pro
     publisher.context.set_offline(False)
     story.finish()
     record_property("requests began with", story.begun_with())
+
+
+@on()
+def test_the_computer_sleeps(publisher: Publisher, tmp_path: Path, record_property: Any):
+    """The browser stands still, and when it goes on, its connections are gone."""
+    story = Story(publisher, tmp_path)
+    story.begin()
+    gates, processes = {story.site.gate, story.site.way}, of_the_browser()
+    assert processes
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for gate in gates:
+            gate.close()
+        time.sleep(10)
+        for gate in gates:
+            gate.open()
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
+    story.finish()
+    record_property("requests began with", story.begun_with())
+
+
+def of_the_browser() -> list[int]:
+    """The processes of this test's Chromium."""
+    processes = [os.getpid()]
+    for pid in processes:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            processes += map(int, (thread / "children").read_text().split())
+    return [pid for pid in processes if "chrom" in os.readlink(f"/proc/{pid}/exe")]
 
 
 @on()
