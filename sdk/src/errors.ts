@@ -87,6 +87,15 @@ export function network(cause?: unknown): UploadError {
   );
 }
 
+/** `url`: one that the page may not send to, without what signs it. */
+export function forbidden(url: string): UploadError {
+  return new UploadError(
+    "policy",
+    `The Content-Security-Policy of this page does not let it send to ${url}.` +
+      " The site's administrator adds that host to connect-src.",
+  );
+}
+
 export function changed(cause?: unknown): UploadError {
   return new UploadError(
     "changed",

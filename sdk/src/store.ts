@@ -5,7 +5,7 @@ import { type Leg, stillThere } from "./leg.js";
 import type { Surroundings } from "./surroundings.js";
 import { UploadError } from "./types.js";
 
-/** Times that it said nothing, one after the other, after which one looks for the reason. */
+/** Times that it said nothing to this page while it answered others, after which that is no chance. */
 const SUSPICIOUS = 2;
 /** Codes of S3 for other bytes than were signed. */
 const OTHER_BYTES = /BadDigest|Checksum|ContentSHA256Mismatch|InvalidDigest|IncompleteBody/;
@@ -17,7 +17,7 @@ export type Stored = "stored" | "stale" | "gone";
 
 /** The store of one upload. */
 export class Store {
-  #silent = 0;
+  #odd = 0;
   #heard = false;
 
   constructor(
@@ -35,7 +35,8 @@ export class Store {
     onSent: (bytes: number) => void,
   ): Promise<Stored> {
     const { source, signal } = this.leg;
-    const before = this.#silent;
+    const before = this.#odd;
+    let sent = 0;
     let answer;
     try {
       answer = await this.surroundings.http({
@@ -44,13 +45,22 @@ export class Store {
         headers: request.header,
         body: source.blob.slice(start, end),
         signal,
-        onSent,
+        onSent: (bytes) => {
+          sent = bytes;
+          onSent(bytes);
+        },
       });
     } catch (error) {
       signal.throwIfAborted();
       await stillThere(error, source.blob, start);
-      this.#silent = Math.max(this.#silent, before + 1); // of requests on their way together, one counts
-      await this.#explain(request.href);
+      // A browser begins only where the store lets it: what was cut in the middle was a connection.
+      const isCut = sent > 0 && sent < end - start;
+      if (!isCut && (await this.#answersOthers(request.href))) {
+        this.#odd = Math.max(this.#odd, before + 1); // of requests on their way together, one counts
+        if (this.#odd >= SUSPICIOUS) {
+          throw notAllowed(request.href);
+        }
+      }
       throw error;
     }
     this.#heard = true;
@@ -80,25 +90,27 @@ export class Store {
     );
   }
 
-  /** A browser does not say why a store is silent: rejects with what the administrator has to set. */
-  async #explain(href: string): Promise<void> {
+  /** Whether it has only this page without an answer: a browser does not say why. */
+  async #answersOthers(href: string): Promise<boolean> {
     const { answers, online } = this.surroundings;
-    if (answers === undefined || this.#heard || this.#silent < SUSPICIOUS || !online()) {
-      return;
+    if (answers === undefined || this.#heard || !online()) {
+      return false;
     }
-    const { origin } = new URL(href);
-    if ((await answers(origin)) && (await answers(this.health))) {
-      throw new UploadError(
-        "cors",
-        `The file store ${origin} answers, but does not let pages of ${globalThis.location?.origin ?? "this site"}` +
-          " send files to it. The site's administrator adds a CORS rule to the bucket with this origin under" +
-          ' AllowedOrigins and PUT under AllowedMethods (documentation of external_storage, "What the bucket needs";' +
-          ' for giftless, "Uploads in browsers").',
-        undefined,
-        true,
-      );
-    }
+    return (await answers(new URL(href).origin)) && (await answers(this.health));
   }
+}
+
+/** What the store's administrator has to set. */
+function notAllowed(href: string): UploadError {
+  return new UploadError(
+    "cors",
+    `The file store ${new URL(href).origin} answers, but does not let pages of ${globalThis.location?.origin ?? "this site"}` +
+      " send files to it. The site's administrator adds a CORS rule to the bucket with this origin under" +
+      ' AllowedOrigins and PUT under AllowedMethods (documentation of external_storage, "What the bucket needs";' +
+      ' for giftless, "Uploads in browsers").',
+    undefined,
+    true,
+  );
 }
 
 export function refused(): UploadError {

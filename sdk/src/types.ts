@@ -87,6 +87,7 @@ export class UploadError extends Error {
 /**
  * - `network`: no answer
  * - `cors`: the store does not let this site's pages send to it
+ * - `policy`: the page's Content-Security-Policy does not let it send to the server or its store
  * - `forbidden`: the user may not change the dataset
  * - `logged_out`
  * - `too_large`, `quota`, `too_many`, `refused_type`: limits of the site
@@ -102,6 +103,7 @@ export class UploadError extends Error {
 export type ErrorCode =
   | "network"
   | "cors"
+  | "policy"
   | "forbidden"
   | "logged_out"
   | "too_large"

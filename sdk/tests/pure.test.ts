@@ -215,8 +215,8 @@ test("a server in front that limits requests gets smaller ones", async () => {
 });
 
 test("a store that answers others, but never this page, misses a CORS rule", async () => {
-  const silent = (answers: (url: string) => boolean) => {
-    const around = surroundings(nothing, { answers: async (url) => answers(url) });
+  const silent = (answers: (url: string) => boolean, http = nothing) => {
+    const around = surroundings(http, { answers: async (url) => answers(url) });
     const { made } = leg(sourceOf("abc"), () => answer(500), () => 0);
     const store = new Store(made, around, "https://site.example/lfs/health");
     const put = (): Promise<unknown> =>
@@ -234,6 +234,16 @@ test("a store that answers others, but never this page, misses a CORS rule", asy
   const away = silent((url) => url.includes("site"));
   await assert.rejects(away(), { code: "network" });
   await assert.rejects(away(), { code: "network" });
+
+  let back = false;
+  const returning = silent(() => back);
+  await assert.rejects(returning(), { code: "network" });
+  back = true; // just after the second try
+  await assert.rejects(returning(), { code: "network" });
+
+  const cut = silent(() => true, ({ onSent }) => (onSent?.(2), Promise.reject(network())));
+  await assert.rejects(cut(), { code: "network" });
+  await assert.rejects(cut(), { code: "network" });
 });
 
 test("what is told while sending: at once what changes, in between what moves", async () => {

@@ -141,6 +141,17 @@ def test_replaced_and_removed(visitor: Page, site: LiveSite, person, organizatio
     (removed,) = resources_of(person, dataset)
     assert (removed["url_type"] or "", removed["url"], removed.get("sha256")) == ("", "", None)
 
+    address = "https://roads.example/all.csv?year=2026#top"
+    visitor.goto(edit)
+    visitor.get_by_role("button", name="Link").click()
+    url = visitor.get_by_label("URL", exact=True)
+    expect(url).to_be_focused()
+    url.fill(address)
+    save(visitor)
+    expect(visitor.get_by_role("heading", name=file.name)).to_be_visible()
+    (link,) = resources_of(person, dataset)
+    assert (link["url_type"] or "", link["url"], link.get("sha256")) == ("", address, None)
+
 
 def test_paused_resumed_and_cancelled(visitor: Page, person, organization, large: Path):
     """And the page asks before it is left. All of it under a policy that forbids CKAN's inline handlers."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from contextlib import ExitStack, nullcontext
@@ -11,7 +13,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Route, expect
 
 from services.settings import Settings
 from tests import small_disk
@@ -113,6 +116,37 @@ def test_offline_for_20_seconds(publisher: Publisher, tmp_path: Path, record_pro
     publisher.context.set_offline(False)
     story.finish()
     record_property("requests began with", story.begun_with())
+
+
+@on()
+def test_the_computer_sleeps(publisher: Publisher, tmp_path: Path, record_property: Any):
+    """The browser stands still, and when it goes on, its connections are gone."""
+    story = Story(publisher, tmp_path)
+    story.begin()
+    gates, processes = {story.site.gate, story.site.way}, of_the_browser()
+    assert processes
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for gate in gates:
+            gate.close()
+        time.sleep(10)
+        for gate in gates:
+            gate.open()
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
+    story.finish()
+    record_property("requests began with", story.begun_with())
+
+
+def of_the_browser() -> list[int]:
+    """The processes of this test's Chromium."""
+    processes = [os.getpid()]
+    for pid in processes:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            processes += map(int, (thread / "children").read_text().split())
+    return [pid for pid in processes if "chrom" in os.readlink(f"/proc/{pid}/exe")]
 
 
 @on()
@@ -243,6 +277,33 @@ def test_the_store_refuses_pages_of_this_site(publisher: Publisher, tmp_path: Pa
         story.site.allow_origin(story.site.url)
         story.form.press("retry")
         story.finish()
+
+
+@on(disk=None, s3=(1, 1))
+def test_the_policy_of_the_page_leaves_the_store_out(publisher: Publisher, tmp_path: Path):
+    form = "**/resource/new"
+
+    def answer(route: Route) -> None:
+        response = route.fetch()
+        headers = {**response.headers, "content-security-policy": "connect-src 'self'"}
+        route.fulfill(response=response, headers=headers)
+
+    publisher.context.route(form, answer)
+    try:
+        story = Story(publisher, tmp_path, 3 * MIB)
+        story.form.choose(story.file)
+        story.form.expect_state("failed")
+        expect(story.form.row).to_contain_text("connect-src")
+        violations = Axe().run(story.form.page, context=".resource-upload-field").response["violations"]
+        assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations] == []
+    finally:
+        publisher.context.unroute(form)
+    story.form.page.reload()
+    story.form.wait()
+    story.form.choose(story.file)
+    story.form.expect_state("done")
+    story.form.save()
+    story.assert_saved()
 
 
 @pytest.mark.parametrize("store", ["disk", "s3"])

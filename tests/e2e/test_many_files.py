@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Locator, Page, Request, expect
+from playwright.sync_api import Dialog, Locator, Page, Request, expect
 
 from ckanext.external_storage import config
 from ckanext.external_storage.transfer import quota
@@ -55,6 +55,22 @@ def choose(page: Page, *paths: Path) -> None:
 
 def row(page: Page, name: str) -> Locator:
     return page.get_by_role("list", name="Files").get_by_role("listitem").filter(has_text=name)
+
+
+def hidden_with_the_focus(page: Page) -> list[str]:
+    """Fields and buttons of the form that lie below what stays in sight when the keyboard gets to them."""
+    page.emulate_media(reduced_motion="reduce")  # else they are on their way for a while
+    return page.locator("#resource-edit").evaluate(
+        """form => {
+            const stays = form.querySelector(".external-storage-many");
+            return [...form.querySelectorAll("a, button, input, textarea")].filter((element) => {
+                element.focus();
+                const { top, bottom } = element.getBoundingClientRect();
+                const isThere = document.activeElement === element && !stays.contains(element);
+                return isThere && (top + bottom) / 2 > stays.getBoundingClientRect().top;
+            }).map((element) => element.outerHTML);
+        }"""
+    )
 
 
 class Requests:
@@ -108,7 +124,8 @@ def test_a_new_dataset_gets_twenty_files(visitor: Page, site: LiveSite, person, 
     expect(visitor.get_by_role("button", name="Move table b.tsv up")).to_be_focused()
     visitor.get_by_role("button", name="Remove large.bin").click()
     visitor.get_by_label("Description").fill("Measured by hand")
-    visitor.set_viewport_size({"width": 380, "height": 800})
+    visitor.set_viewport_size({"width": 375, "height": 750})
+    assert hidden_with_the_focus(visitor) == []
     visitor.get_by_role("button", name="Save 19 files and publish").click()
     expect(visitor.get_by_role("link", name="Overview").first).to_be_visible()
     assert visitor.url.endswith(f"/dataset/{dataset['id']}")
@@ -157,7 +174,16 @@ def test_what_fails_is_told_where_it_belongs_and_the_others_are_saved(
     visitor.locator("#resource-edit").evaluate(
         "(form, field) => form.insertAdjacentHTML('beforeend', field)", field
     )
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    visitor.once("dialog", stay)
+    visitor.evaluate("location.reload()")
     visitor.get_by_role("button", name="Save 3 files").click()
+    assert asked == ["beforeunload"]
     alert = visitor.locator(".external-storage-many [role=alert]")
     expect(alert).to_contain_text("something is wrong with 3 files")
     expect(row(visitor, "b.csv")).to_contain_text("cache_last_updated: ")

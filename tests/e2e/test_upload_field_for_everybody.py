@@ -164,8 +164,14 @@ def test_by_keyboard_in_german_under_a_strict_policy(visitor: Page, german, form
     page.wait_for_function("inMemory.includes(17 << 20)")
     assert broken() <= OF_CORE
 
+    checked: list[Route] = []
+    page.route("**/uploads/*/complete", lambda route: checked.append(route))
     holding[0] = False
     for route in held[-1:]:
+        route.fallback()
+    expect(row).to_have_attribute("data-state", "checking")
+    nothing_is_wrong(page)
+    for route in checked:
         route.fallback()
     expect(page).to_have_url(re.compile(r"/de/dataset/[^/]+$"))
     expect(page.get_by_role("link", name="measured.bin").first).to_be_visible()

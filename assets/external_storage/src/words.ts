@@ -72,6 +72,10 @@ export class Words {
         say._(
           "The file store does not take files from this site's pages. Tell the site's administrator to allow this site's address in the CORS settings of the store.",
         ),
+      policy: () =>
+        say._(
+          "This site's pages may not send files to the file store. Tell the site's administrator to add its address to connect-src in the Content-Security-Policy.",
+        ),
       forbidden: () => say._("You may not add files to this dataset. Ask an administrator of its organization."),
       logged_out: () =>
         say._(
