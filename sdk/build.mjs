@@ -21,8 +21,6 @@ const bundle = (entry, outfile, banner = "") =>
     format: "iife",
     target: ["es2022"],
     charset: "utf8",
-    // Else each field that a constructor sets is there twice.
-    tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
     legalComments: "none",
     banner: { js: banner },
     logLevel: "warning",
