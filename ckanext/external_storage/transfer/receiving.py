@@ -68,9 +68,8 @@ def verify(connection: sa.Connection, upload: Upload, oid: str, now: datetime) -
     copy = own_key(upload.key, oid)
     found = {"size": upload.size, "key": copy or upload.key, "hashed": True}
     worse = sa.not_(model.object.c.hashed)
-    if (
-        not copy
-    ):  # the site has a store of its own now: copies at the server that it had before are out of reach
+    if not copy:
+        # The site has a store of its own now: copies at the server that it had before are out of reach.
         worse = sa.or_(worse, model.object.c.key.startswith(SERVER_KEYS, autoescape=True))
     # Someone else's copy is as good as ours; ours goes. FOR SHARE keeps it until our link stands. It may
     # just be collected as garbage: once that has happened, the next turn puts ours in its place.
