@@ -12,6 +12,7 @@ const PATIENCE = 10_000;
 
 interface Asked {
   what: Begin;
+  told: (described: Described) => void;
   resolve: (described: Described) => void;
   reject: (error: unknown) => void;
 }
@@ -37,10 +38,10 @@ export class Beginnings {
     };
   }
 
-  /** `over`: what `announce` returned. */
-  begin(what: Begin, over: () => void, signal: AbortSignal): Promise<Described> {
+  /** `over`: what `announce` returned. `told`: hears of the upload also if it is there after `signal`. */
+  begin(what: Begin, over: () => void, signal: AbortSignal, told: Asked["told"]): Promise<Described> {
     return new Promise((resolve, reject) => {
-      const asked = { what, resolve, reject };
+      const asked = { what, told, resolve, reject };
       this.#asked.push(asked);
       signal.addEventListener("abort", () => {
         this.#asked = this.#asked.filter((other) => other !== asked);
@@ -68,11 +69,12 @@ export class Beginnings {
     }
     this.send(asked.map(({ what }) => what)).then(
       (answers) =>
-        asked.forEach(({ resolve, reject }, at) => {
+        asked.forEach(({ told, resolve, reject }, at) => {
           const answer = answers[at];
           if (answer === undefined || answer instanceof Error) {
             reject(answer);
           } else {
+            told(answer);
             resolve(answer);
           }
         }),

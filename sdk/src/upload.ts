@@ -114,6 +114,10 @@ export class FileUpload implements Upload {
     await this.#running?.catch(() => undefined);
     this.#running ??= Promise.reject(cancelled());
     this.#running.catch(() => undefined);
+    await this.#discard();
+  }
+
+  async #discard(): Promise<void> {
     if (this.#id !== undefined) {
       // If it does not get there, the server ends the upload by itself after a day.
       await this.shared.api.discard(this.#id, AbortSignal.timeout(FAREWELL)).catch(() => undefined);
@@ -176,7 +180,12 @@ export class FileUpload implements Upload {
 
       const begin = (): Promise<Described> => {
         const same = oid === undefined ? { fingerprint: known } : { oid };
-        return beginnings.begin({ size: source.size, filename: plain(source.name), ...same }, over, signal);
+        return beginnings.begin({ size: source.size, filename: plain(source.name), ...same }, over, signal, ({ id }) => {
+          this.#id = id;
+          if (this.#all.signal.aborted) {
+            void this.#discard(); // it was cancelled while it began
+          }
+        });
       };
       this.#is("sending");
       let now = await this.#tries(signal)
@@ -197,7 +206,6 @@ export class FileUpload implements Upload {
           now = await this.#tries(signal).until(begin);
         }
       }
-      this.#id = now.id;
       if (now.state !== "verified") {
         if (sending.areTaken) {
           this.#is("waiting");

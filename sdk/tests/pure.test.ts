@@ -14,6 +14,7 @@ import { Tries } from "../src/tries.js";
 import { Turns } from "../src/turns.js";
 import { sendByTus } from "../src/tus.js";
 import { type Http, type HttpAnswer, type Source, UploadError } from "../src/types.js";
+import { FileUploader } from "../src/uploader.js";
 
 const signal = new AbortController().signal;
 const network = (): UploadError => new UploadError("network", "away", undefined, true);
@@ -258,4 +259,25 @@ test("what is told while sending: at once what changes, in between what moves", 
   assert.deepEqual(told, ["sending 0"]);
   standing.is("paused");
   assert.deepEqual(told, ["sending 0", "paused 50"]);
+});
+
+test("an upload that is cancelled while it begins is ended at the server", async () => {
+  const asked: string[] = [];
+  let begun = (_answer: HttpAnswer): void => assert.fail("nothing was begun");
+  const http: Http = ({ method, url }) => {
+    asked.push(`${method} ${new URL(url).pathname}`);
+    return method === "POST" ? new Promise((resolve) => (begun = resolve)) : Promise.resolve(answer(200));
+  };
+  const target = { siteUrl: "http://site", lfsUrl: "http://site/lfs", dataset: { id: "d" } };
+  const tokens = { token: () => Promise.resolve("t") };
+  const upload = new FileUploader(target, tokens, new NodeHasher(), surroundings(http)).upload(sourceOf("text"));
+  const ended = assert.rejects(upload.start(), { code: "cancelled" });
+  while (asked.length === 0) {
+    await new Promise(setImmediate);
+  }
+  await upload.cancel();
+  await ended;
+  begun(answer(201, { id: "u", state: "open", transfer: "tus", size: 4, new: true }));
+  await new Promise(setImmediate);
+  assert.deepEqual(asked, ["POST /lfs/ckan/d.git/uploads", "DELETE /lfs/uploads/u"]);
 });
