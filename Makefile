@@ -84,7 +84,7 @@ ALONE := setup benchmarks stores interop e2e/test_loaded_and_shown.py e2e/test_c
 ONCE := $(if $(OTHER_CKAN),$(ALONE:%=--ignore=tests/%))
 
 tests: browser services ## pytest
-	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ONCE) $(TESTS),the summary above names the tests)
+	@$(call stage,pytest,$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ONCE) $(TESTS),the summary above names the tests)
 
 test-s3-minio: services ## the tests of files on S3 with MinIO, which is compiled at the first time (3 min)
 	@$(call stage,build,$(BIN)/python -m services.go_programs minio,see above)

@@ -96,7 +96,8 @@ function reached(upload: Upload, bytes: number): Promise<void> {
   });
 }
 
-/** Slow enough that something can happen in the middle of a file. */
+/** Milliseconds for a MiB: slow enough that something can happen in the middle of a file. */
+const MIB_TAKES = 12;
 const slow =
   (http: Http): Http =>
   async (request) => {
@@ -107,7 +108,7 @@ const slow =
     const stream = body.stream().pipeThrough(
       new TransformStream<Uint8Array, Uint8Array>({
         async transform(piece, controller) {
-          await new Promise((resolve) => setTimeout(resolve, 3));
+          await new Promise((resolve) => setTimeout(resolve, (MIB_TAKES * piece.length) / MiB));
           controller.enqueue(piece);
         },
       }),

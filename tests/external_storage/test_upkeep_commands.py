@@ -305,7 +305,7 @@ def test_a_wrong_set_up_is_in_the_log_and_does_not_prevent_the_start(
     with caplog.at_level(logging.WARNING, logger="ckanext.external_storage.plugin"):
         app = make_app()
     assert "unmounted: No such file or directory" in caplog.text
-    assert app.get("/").status_code == 200
+    assert app.get("/about").status_code == 200
 
 
 def test_the_echo_is_for_the_command_only(portal: Portal, own_store):
