@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import time
 from collections.abc import Iterable
 from contextlib import closing
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 from psycopg2 import sql
 
 from services import postgres, progress
@@ -55,7 +57,15 @@ def create_datastore(settings: Settings, name: str, site: str) -> dict[str, str]
 
 def drop(settings: Settings, name: str) -> None:
     # FORCE: a killed test run may have left connections that nobody uses.
-    _execute(settings, "DROP DATABASE IF EXISTS {} WITH (FORCE)", sql.Identifier(name))
+    for tries_left in reversed(range(50)):
+        try:
+            _execute(settings, "DROP DATABASE IF EXISTS {} WITH (FORCE)", sql.Identifier(name))
+        except psycopg2.errors.InsufficientPrivilege:  # autovacuum is in it: nobody's to end, and soon done
+            if not tries_left:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 def rename(settings: Settings, name: str, new_name: str) -> None:
