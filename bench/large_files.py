@@ -200,6 +200,20 @@ def uploads(server: Server, count: int, size: int) -> Contender:
     return sent
 
 
+def uploads_to_both(
+    name: str, count: int, size: int, names: tuple[str, str], rounds: int, chance: random.Random
+) -> Case:
+    """`uploads` to ours and to giftless. *names*: what the two are called."""
+    settings = Settings.load()
+    assert settings
+    with ours(settings) as (our_server, _client, _dataset), theirs() as their_server:
+        works: dict[str, tuple[int, Prepared]] = {
+            each: (server.pid, partial(uploads, server, count, size))
+            for each, server in zip(names, (our_server, their_server), strict=True)
+        }
+        return case(name, works, rounds, chance)
+
+
 def case(name: str, works: Mapping[str, tuple[int, Prepared]], rounds: int, chance: random.Random) -> Case:
     """*works*: for each contender the process that serves it, whose growth is watched: ``rss_growth_mib``."""
     growth: dict[str, list[float]] = {contender: [] for contender in works}

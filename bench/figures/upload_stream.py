@@ -9,26 +9,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from functools import partial
 
-from bench import large_files
 from bench.figure import Case, Figure, Goal
-from bench.large_files import uploads
-from services.settings import Settings
+from bench.large_files import SIZE, uploads_to_both
 
 ROUNDS = 3
 OURS, PEER = "external_storage", "giftless 0.6.2"
 
 
 def measure(chance: random.Random) -> Iterator[Case]:
-    settings = Settings.load()
-    assert settings
-    with large_files.ours(settings) as (ours, _client, _dataset), large_files.theirs() as theirs:
-        works = {
-            name: (server.pid, partial(uploads, server, 1, large_files.SIZE))
-            for name, server in ((OURS, ours), (PEER, theirs))
-        }
-        yield large_files.case(f"PUT {large_files.SIZE >> 20} MiB", works, ROUNDS, chance)
+    name = f"PUT {SIZE >> 20} MiB"
+    yield uploads_to_both(name, 1, SIZE, (OURS, PEER), ROUNDS, chance)
 
 
 FIGURE = Figure(

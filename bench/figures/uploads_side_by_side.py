@@ -8,26 +8,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from functools import partial
 
-from bench import large_files
 from bench.figure import Case, Figure, Goal
-from bench.large_files import uploads
-from services.settings import Settings
+from bench.large_files import uploads_to_both
 
 FILES, SIZE, ROUNDS = 50, 20_000_000, 5
 OURS, PEER = "external_storage", "giftless 0.6.2"
 
 
 def measure(chance: random.Random) -> Iterator[Case]:
-    settings = Settings.load()
-    assert settings
-    with large_files.ours(settings) as (ours, _client, _dataset), large_files.theirs() as theirs:
-        works = {
-            name: (server.pid, partial(uploads, server, FILES, SIZE))
-            for name, server in ((OURS, ours), (PEER, theirs))
-        }
-        yield large_files.case(f"PUT of {FILES} files of {SIZE // 1_000_000} MB", works, ROUNDS, chance)
+    name = f"PUT of {FILES} files of {SIZE // 1_000_000} MB"
+    yield uploads_to_both(name, FILES, SIZE, (OURS, PEER), ROUNDS, chance)
 
 
 FIGURE = Figure(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ckan import model
 from ckan.tests import factories
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
 from demo.client import Client
 from services import chromium
@@ -137,6 +137,19 @@ def log_in(page: Page, person: Person) -> None:
     page.get_by_label("Password").fill(person.password)
     page.locator("#content").get_by_role("button", name="Login").click()
     expect(page.locator(".account-masthead .username")).to_be_visible()
+
+
+def reload_but_stay(page: Page) -> list[str]:
+    """Stays on the page when it asks before it is left; the kinds of dialogs that have asked."""
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.once("dialog", stay)
+    page.evaluate("location.reload()")
+    return asked
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Dialog, Locator, Page, Request, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
-from tests.e2e.conftest import LiveSite, Person, log_in
+from tests.e2e.conftest import LiveSite, Person, log_in, reload_but_stay
 from tests.e2e.people import begin_dataset
 
 
@@ -174,14 +174,7 @@ def test_paused_resumed_and_cancelled(visitor: Page, person, organization, large
     row.get_by_role("button", name="Pause").click()
     expect(row).to_contain_text("Paused at")
     expect(row.get_by_role("button", name="Resume")).to_be_focused()
-    asked: list[str] = []
-
-    def stay(dialog: Dialog) -> None:
-        asked.append(dialog.type)
-        dialog.dismiss()
-
-    visitor.once("dialog", stay)
-    visitor.evaluate("location.reload()")
+    asked = reload_but_stay(visitor)
     expect(row).to_contain_text("Paused at")
     assert asked == ["beforeunload"]
 

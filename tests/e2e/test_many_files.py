@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Dialog, Locator, Page, Request, expect
+from playwright.sync_api import Locator, Page, Request, expect
 
 from ckanext.external_storage import config
 from ckanext.external_storage.transfer import quota
-from tests.e2e.conftest import LiveSite, Person, log_in
+from tests.e2e.conftest import LiveSite, Person, log_in, reload_but_stay
 from tests.e2e.people import begin_dataset
 
 
@@ -174,14 +174,7 @@ def test_what_fails_is_told_where_it_belongs_and_the_others_are_saved(
     visitor.locator("#resource-edit").evaluate(
         "(form, field) => form.insertAdjacentHTML('beforeend', field)", field
     )
-    asked: list[str] = []
-
-    def stay(dialog: Dialog) -> None:
-        asked.append(dialog.type)
-        dialog.dismiss()
-
-    visitor.once("dialog", stay)
-    visitor.evaluate("location.reload()")
+    asked = reload_but_stay(visitor)
     visitor.get_by_role("button", name="Save 3 files").click()
     assert asked == ["beforeunload"]
     alert = visitor.locator(".external-storage-many [role=alert]")
