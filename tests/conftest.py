@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ckan.plugins import core as plugins_core
+from passlib.handlers.pbkdf2 import pbkdf2_sha512
 
 from ckanext.authz_service import keys
 from ckanext.external_storage.lfs import capability
@@ -27,6 +27,9 @@ SANDBOX = pytest.StashKey[Sandbox]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    pbkdf2_sha512.default_rounds = (
+        1000  # of 25,000: no test is about how long CKAN hashes a password
+    )
     # CKAN lets these override its ini file: the tests would run on another site's data.
     for name in [name for name in os.environ if name.startswith("CKAN_")]:
         del os.environ[name]
@@ -44,19 +47,6 @@ def pytest_configure(config: pytest.Config) -> None:
     capability.generate(Path(box.options["ckanext.external_storage.capability_secret_file"]))
     config.stash[SANDBOX] = box
     config.option.ckan_ini = str(box.ini)
-
-
-@pytest.fixture
-def provide_plugin(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, type], None]:
-    """Offer a class as a plugin of this name, as if it were installed. (CKAN has this from 2.12 on.)"""
-    offered: dict[str, type] = {}
-    installed = plugins_core._get_service
-    monkeypatch.setattr(
-        plugins_core,
-        "_get_service",
-        lambda name: offered[name](name=name) if name in offered else installed(name),
-    )
-    return offered.__setitem__
 
 
 @pytest.fixture(autouse=True)

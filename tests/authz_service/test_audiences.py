@@ -32,7 +32,7 @@ def objects(provide_plugin):
 
 pytestmark = [
     pytest.mark.ckan_config("ckan.plugins", "authz_service Objects"),
-    pytest.mark.usefixtures("objects", "with_plugins", "with_key"),
+    pytest.mark.usefixtures("objects", "with_key", "with_plugins"),
 ]
 
 

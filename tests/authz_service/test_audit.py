@@ -14,7 +14,7 @@ from ckan.tests import factories
 from ckanext.authz_service import audit
 from tests.authz_service.site import account, ask, ask_with
 
-pytestmark = pytest.mark.usefixtures("with_plugins", "with_key")
+pytestmark = pytest.mark.usefixtures("with_key", "with_plugins")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ckanext.authz_service import config, keys
 from tests.authz_service.jose import verified
 from tests.authz_service.site import account, ask, ask_with, granted, opened
 
-pytestmark = pytest.mark.usefixtures("with_plugins", "with_key")
+pytestmark = pytest.mark.usefixtures("with_key", "with_plugins")
 
 URL = "/api/3/action/authz_authorize"
 

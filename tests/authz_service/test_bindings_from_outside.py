@@ -56,7 +56,7 @@ def strangers(provide_plugin):
         provide_plugin(older.__name__, older)
 
 
-pytestmark = pytest.mark.usefixtures("strangers", "with_plugins", "with_key")
+pytestmark = pytest.mark.usefixtures("strangers", "with_key", "with_plugins")
 
 orders = pytest.mark.parametrize(
     "order",

@@ -13,7 +13,7 @@ from ckanext.authz_service import issuing, permissions, registry
 from ckanext.authz_service.scope import Scope
 from tests.statements import statements
 
-pytestmark = pytest.mark.usefixtures("with_plugins", "with_key")
+pytestmark = pytest.mark.usefixtures("with_key", "with_plugins")
 
 ACTIONS = ("read", "update", "patch", "delete")
 

@@ -14,7 +14,7 @@ from ckan.tests import factories, helpers
 from ckanext.authz_service.bindings import dataset as dataset_binding
 from tests.authz_service.site import ROLES, ask, granted, opened, people
 
-pytestmark = pytest.mark.usefixtures("with_plugins", "with_key")
+pytestmark = pytest.mark.usefixtures("with_key", "with_plugins")
 
 EDIT = "delete,patch,read,update"
 ALL = "delete,patch,purge,read,update"

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from ckanext.authz_service.interfaces import IAuthorizationBindings
 from tests.authz_service.site import account, granted
 
-pytestmark = pytest.mark.usefixtures("with_plugins", "with_key")
+pytestmark = pytest.mark.usefixtures("with_key", "with_plugins")
 
 
 def run(*arguments: str) -> Result:

@@ -18,7 +18,7 @@ from tests.authz_service.site import ask
 from tests.giftless_server import keys_of_a_site
 from tests.portal import editor_and_dataset
 
-pytestmark = pytest.mark.usefixtures("with_plugins", "with_giftless_key")
+pytestmark = pytest.mark.usefixtures("with_giftless_key", "with_plugins")
 
 OID = 64 * "a"
 PROFILE = "ckanext.authz_service.giftless_profile"

@@ -16,7 +16,7 @@ from ckanext.authz_service.errors import InvalidToken
 from tests.authz_service.ledger_rows import age, cutoffs, issued_to, jti_of, rows, set_account
 from tests.authz_service.site import account
 
-pytestmark = pytest.mark.usefixtures("with_plugins", "with_key")
+pytestmark = pytest.mark.usefixtures("with_key", "with_plugins")
 
 
 def call(name: str, user: dict[str, Any] | None, **data: Any) -> Any:

@@ -10,7 +10,7 @@ from ckanext.authz_service import verifying
 from tests.authz_service.ledger_rows import issued_to
 from tests.statements import statements
 
-pytestmark = pytest.mark.usefixtures("with_plugins", "with_key")
+pytestmark = pytest.mark.usefixtures("with_key", "with_plugins")
 
 
 def about_the_ledger(sent: list[str]) -> list[str]:

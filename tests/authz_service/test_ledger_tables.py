@@ -21,7 +21,7 @@ from ckanext.authz_service.model import metadata
 from tests.authz_service.ledger_rows import execute, issued_to, rows
 from tests.authz_service.site import account
 
-pytestmark = pytest.mark.usefixtures("with_plugins", "with_key")
+pytestmark = pytest.mark.usefixtures("with_key", "with_plugins")
 
 UPGRADE = "ckan db upgrade -p authz_service"
 

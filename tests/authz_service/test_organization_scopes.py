@@ -12,7 +12,7 @@ from ckan.tests import factories, helpers
 
 from tests.authz_service.site import ROLES, ask, granted, opened, people
 
-pytestmark = pytest.mark.usefixtures("with_plugins", "with_key")
+pytestmark = pytest.mark.usefixtures("with_key", "with_plugins")
 
 ALL = "delete,patch,purge,read,update"
 # CKAN lets admins of an organisation change it and, unless the site forbids it, delete it.

@@ -18,7 +18,7 @@ from ckanext.authz_service.limits import WINDOW
 from ckanext.authz_service.too_many_requests import TooManyRequests
 from tests.authz_service.site import ask
 
-pytestmark = pytest.mark.usefixtures("with_plugins", "with_key", "nothing_counted")
+pytestmark = pytest.mark.usefixtures("with_key", "with_plugins", "nothing_counted")
 
 URL = "/api/3/action/authz_authorize"
 ANONYMOUS = "ckanext.authz_service.rate_limit_anonymous"

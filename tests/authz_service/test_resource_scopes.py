@@ -12,7 +12,7 @@ from ckan.tests import factories, helpers
 
 from tests.authz_service.site import ROLES, ask, granted, opened, people
 
-pytestmark = pytest.mark.usefixtures("with_plugins", "with_key")
+pytestmark = pytest.mark.usefixtures("with_key", "with_plugins")
 
 EDIT = "delete,patch,read,update"
 PUBLIC = {**dict.fromkeys(ROLES, "read"), **dict.fromkeys(("editor", "admin", "sysadmin"), EDIT)}

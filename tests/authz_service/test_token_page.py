@@ -11,7 +11,7 @@ from ckan.tests import factories
 from ckanext.authz_service import pages, words
 from tests.authz_service.ledger_rows import execute, issued_to, jti_of, rows
 
-pytestmark = pytest.mark.usefixtures("with_plugins", "with_key")
+pytestmark = pytest.mark.usefixtures("with_key", "with_plugins")
 
 
 def address(user: dict[str, Any], rest: str = "") -> str:

@@ -21,7 +21,7 @@ from tests.authz_service.jose import verified as by_another_library
 from tests.authz_service.ledger_rows import issued_to
 
 URL = "/api/3/action/authz_verify"
-pytestmark = pytest.mark.usefixtures("with_plugins", "with_key")
+pytestmark = pytest.mark.usefixtures("with_key", "with_plugins")
 
 
 def verify(token: Any, **more: Any) -> dict[str, Any]:
