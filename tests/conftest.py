@@ -27,9 +27,7 @@ SANDBOX = pytest.StashKey[Sandbox]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    pbkdf2_sha512.default_rounds = (
-        1000  # of 25,000: no test is about how long CKAN hashes a password
-    )
+    pbkdf2_sha512.default_rounds = 1000  # of 25,000: no test is about how long CKAN hashes a password
     # CKAN lets these override its ini file: the tests would run on another site's data.
     for name in [name for name in os.environ if name.startswith("CKAN_")]:
         del os.environ[name]
