@@ -24,12 +24,10 @@ from tests.conftest import SANDBOX
 from tests.e2e import upload_form, upload_sites
 from tests.e2e.people import PASSWORD as PASSWORD
 from tests.e2e.people import LiveSite, Person
+from tests.e2e.upload_form import PATIENCE as PATIENCE
 from tests.e2e.upload_form import Publisher
 from tests.e2e.upload_sites import UploadSite
 from tests.faults.victims import Nursery
-
-#: Milliseconds for whatever a page has to do; a busy machine takes a while for the first page of a new site.
-PATIENCE = 15_000
 
 
 @pytest.fixture(scope="session")

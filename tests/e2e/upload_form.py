@@ -19,7 +19,7 @@ from tests.e2e.upload_sites import UploadSite
 MIB = 1 << 20
 #: What made files consist of, and what takes its place where something on the way changes bytes.
 RIGHT, WRONG = b"the right bytes\n", b"the wrong bytes\n"
-#: Milliseconds for a file to come through on a busy machine.
+#: Milliseconds for whatever a page has to do; a busy machine takes a while for the first page of a new site.
 PATIENCE = 60_000
 ROW = ".external-storage-row"
 

@@ -62,10 +62,11 @@ class Scene:
         return sender
 
     def round(self, at_once: bool) -> int:
-        """Some uploads, and one kill among them; how many were not finished then."""
+        """Some uploads, and one kill among them (*at_once*: after the first request); how many were not
+        finished then."""
         token = self.portal.write_token(self.editor, self.dataset)
         senders = [self.sender(token) for _ in range(SIDE_BY_SIDE)]
-        moment = self.chance.randint(1, SIDE_BY_SIDE * REQUESTS)
+        moment = 1 if at_once else self.chance.randint(1, SIDE_BY_SIDE * REQUESTS)
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             going = [pool.submit(sender.bring) for sender in senders]
             while sum(sender.sent for sender in senders) < moment and not all(f.done() for f in going):
@@ -167,7 +168,7 @@ def s3_scene(make_scene: Callable[..., Scene], s3_client: Any, s3_options: dict[
 
 
 def kill_again_and_again(scene: Scene, number: int, record_property: Any) -> None:
-    # The first at once: a fast machine may finish what is begun before it comes to the kill.
+    # The first at once: a machine may finish what is begun before it comes to the kill.
     unfinished = sum(scene.round(at_once=not turn) for turn in range(number // SIDE_BY_SIDE))
     assert unfinished, "nothing was under way when the server was killed: nothing was tested"
     record_property("unfinished when the server was killed", unfinished)
