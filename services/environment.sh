@@ -5,6 +5,7 @@ export PATH="${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
 export LANG="${LANG:-C.UTF-8}"
 export PYTHONUNBUFFERED=1
+unset PYTHONDONTWRITEBYTECODE # else every process would compile all of CKAN again, half a second each time
 
 # pip, uv, node and Python's HTTP clients each bring their own list of certificate authorities. Networks with an
 # authority of their own have it in the system's list, so that one is used wherever nothing else was chosen.
