@@ -270,6 +270,17 @@ class StoreDenied(StoreUnavailable):
         )
 
 
+class AtFormerServer(StoreUnavailable):
+    """The bytes are at an external LFS server that the site had before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.args = (
+            "This file is at a server that the site does not use any more, and has not been brought over yet."
+            " Whoever has it can upload it again.",
+        )
+
+
 class ServerRefused(StorageError):
     """The external LFS server does not accept what CKAN sends; ``answered`` is its HTTP status."""
 

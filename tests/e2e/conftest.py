@@ -29,6 +29,9 @@ from tests.e2e.upload_form import Publisher
 from tests.e2e.upload_sites import UploadSite
 from tests.faults.victims import Nursery
 
+#: By name of those who have logged in.
+_COOKIES: dict[str, Any] = {}
+
 
 @pytest.fixture(scope="session")
 def site(request: pytest.FixtureRequest) -> Iterator[LiveSite]:
@@ -129,12 +132,16 @@ def visitor(browser: Browser, site: LiveSite) -> Iterator[Page]:
 
 
 def log_in(page: Page, person: Person) -> None:
-    """Through the form, as people do."""
+    """Through the form, as people do; later with the cookies that came then."""
+    if person.name in _COOKIES:
+        page.context.add_cookies(_COOKIES[person.name])
+        return
     page.goto("/user/login")
     page.get_by_label("Username or Email").fill(person.name)
     page.get_by_label("Password").fill(person.password)
     page.locator("#content").get_by_role("button", name="Login").click()
     expect(page.locator(".account-masthead .username")).to_be_visible()
+    _COOKIES[person.name] = page.context.cookies()
 
 
 def reload_but_stay(page: Page) -> list[str]:

@@ -17,7 +17,7 @@ from sqlalchemy import exc
 
 from ckanext.external_storage import errors, model
 from ckanext.external_storage.storage.local import LocalStore
-from ckanext.external_storage.transfer import bringing, links, receiving, sweeping, uploads
+from ckanext.external_storage.transfer import beginning, bringing, links, receiving, sweeping, uploads
 from ckanext.external_storage.transfer.dead_keys import SECOND_DELETE
 from tests.bare_dataset import make_dataset
 
@@ -134,12 +134,21 @@ def test_what_was_at_a_server_that_the_site_had_before_is_brought_again(engine, 
         connection.execute(
             model.link.update().values(own_key=at_server).where(model.link.c.oid == oid_of(data))
         )
-    with pytest.raises(errors.StoreUnavailable):
+        named = model.upload.update().values(fingerprint="roads").where(model.upload.c.oid == oid_of(data))
+        connection.execute(named)
+    with pytest.raises(errors.AtFormerServer):
         store.open(linked(engine, dataset, data).key)
     now = datetime.now(timezone.utc)
+    for name in ({"oid": oid_of(data)}, {"fingerprint": "roads"}):  # clients ask, and are told to send it
+        with engine.connect() as connection:
+            assert uploads.known(connection, dataset, [oid_of(data)], store) == {}
+            upload, new = beginning.begin(connection, store, "ann", dataset, None, len(data), now, **name)
+            assert (upload.state, new) == ("open", True)
     bringing.take(engine, store, "ann", dataset, None, "a.csv", io.BytesIO(data), now)
     with store.open(linked(engine, dataset, data).key) as file:
         assert file.read() == data
+    with engine.connect() as connection:
+        assert uploads.known(connection, dataset, [oid_of(data)], store) == {oid_of(data): len(data)}
 
 
 def test_a_put_may_be_repeated(engine, store, dataset, data):

@@ -229,6 +229,21 @@ def test_unverified_files_can_be_used_at_once(portal: Portal, server: Giftless, 
     assert "not verified" not in portal.get(f"/dataset/{last['name']}/resource/{right['id']}").text
 
 
+def test_a_site_that_has_a_store_of_its_own_by_now(
+    portal: Portal, server: Giftless, data: bytes, monkeypatch
+):
+    """A file at the server cannot be had, and is brought again as if it were a new one."""
+    monkeypatch.setitem(tk.config, OPTION + "verify_external", False)
+    editor, dataset = editor_and_dataset()
+    lay(server, dataset, data)
+    resource = save(portal, editor, dataset, data)
+    monkeypatch.setitem(tk.config, OPTION + "storage_service_url", "")
+    assert "upload it again" in portal.get(resource["url"], status=503).text
+    assert "href" in Client(portal, editor, dataset).begin(len(data), filename="data.csv", oid=oid_of(data))
+    portal.push(editor, dataset, data)
+    assert portal.get(resource["url"]).data == data
+
+
 def test_verify_reads_the_copy_of_each_dataset(portal: Portal, server: Giftless, data: bytes):
     """And names the dataset whose copy is not what it was."""
     datasets = []

@@ -117,7 +117,7 @@ class _Offer:
         for _ in range(2):
             try:
                 with connection.begin():
-                    here = uploads.known(connection, self.dataset.id, asked)
+                    here = uploads.known(connection, self.dataset.id, asked, self.store)
                     told = here.keys() | refused.keys()
                     wanted = {oid: size for oid, size in asked.items() if oid not in told}
                     return _Opened(here, self._opened(connection, wanted), refused)

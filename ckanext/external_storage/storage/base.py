@@ -214,12 +214,10 @@ def key_for(oid: str | None, upload_id: str) -> str:
 def check_key(key: str) -> str:
     """*key* as it is. Keys come from our own database; this keeps a damaged row from naming anything else.
 
-    Raises StoreUnavailable for what an external server has that the site had before.
+    Raises AtFormerServer.
     """
     if key.startswith(SERVER_KEYS):
-        raise errors.StoreUnavailable from ValueError(
-            "the object is at the LFS server that the site had before"
-        )
+        raise errors.AtFormerServer
     if not _KEY.fullmatch(key):
         raise ValueError(f"not a key of this store: {key!r}")
     return key

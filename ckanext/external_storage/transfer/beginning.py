@@ -132,16 +132,16 @@ def begin_all(
         # Of the same file several times over, the first one counts.
         firsts.append(place if refused else places.setdefault(_identity(file, place), place))
     if package_id is not None:
-        end_lost(connection, user_id, package_id, now)
+        end_lost(connection, store, user_id, package_id, now)
     mine = _mine(user_id, package_id, owner_org)
 
     def rest() -> dict[int, File]:
         return {place: files[place] for place in places.values() if place not in told}
 
-    told.update(_again(connection, mine, rest(), now))
+    told.update(_again(connection, store, mine, rest(), now))
     new = rest()
     oids = {file.oid for file in new.values() if file.oid}
-    here = links.use(connection, package_id, oids) if package_id is not None and oids else {}
+    here = links.use(connection, package_id, oids, store) if package_id is not None and oids else {}
     coming = {place: file for place, file in new.items() if here.get(file.oid or "") != file.size}
     told.update(_without_room(connection, user_id, owner_org, coming, limits))
     if new := rest():
@@ -156,7 +156,7 @@ def begin_all(
         told.update({p: (inserted[row["id"]], True) for p, row in made.items() if row["id"] in inserted})
     if late := rest():  # somebody else, or a second tab, was a moment earlier
         busy = errors.UploadBusy("Another upload of this file has just ended. Begin again.")
-        told.update({**dict.fromkeys(late, busy), **_again(connection, mine, late, now)})
+        told.update({**dict.fromkeys(late, busy), **_again(connection, store, mine, late, now)})
     return [told[first] if first == place else _not_new(told[first]) for place, first in enumerate(firsts)]
 
 
@@ -218,7 +218,11 @@ def _mine(user_id: str, package_id: str | None, owner_org: str | None) -> sa.Col
 
 
 def _again(
-    connection: sa.Connection, mine: sa.ColumnElement[bool], files: Mapping[int, File], now: datetime
+    connection: sa.Connection,
+    store: ObjectStore,
+    mine: sa.ColumnElement[bool],
+    files: Mapping[int, File],
+    now: datetime,
 ) -> dict[int, Begun]:
     """The uploads of those of *files* that have one; an open one that is asked for again lives on."""
     table, c = model.upload, model.upload.c
@@ -233,10 +237,15 @@ def _again(
     if not rest:
         return again
     # Each new dataset has files of its own. What is verified and has an oid is found by that in any case.
-    kept = sa.exists().where(model.link.c.oid == c.oid, model.link.c.package_id == c.package_id)
-    arrived = sa.or_(c.state == "received", sa.and_(c.state == "verified", kept))
+    link, object = model.link.c, model.object.c
+    linked = (link.oid == c.oid, link.package_id == c.package_id, object.oid == link.oid)
+    kept = sa.exists().where(*linked, links.REACHED)
+    arrived = sa.or_(
+        sa.and_(c.state == "received", links.reached(c.key)), sa.and_(c.state == "verified", kept)
+    )
     query = sa.select(table).where(mine, c.package_id.is_not(None), _named(rest), arrived)
-    return {**again, **_matched(connection.execute(query.order_by(c.created)), rest)}
+    found = connection.execute(query.order_by(c.created), links.in_reach(store))
+    return {**again, **_matched(found, rest)}
 
 
 def _named(files: Mapping[int, File]) -> sa.ColumnElement[bool]:

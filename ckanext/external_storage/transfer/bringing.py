@@ -10,7 +10,7 @@ from typing import IO
 import sqlalchemy as sa
 
 from ckanext.external_storage import errors, model
-from ckanext.external_storage.storage.base import ObjectStore, key_maker, sha256_of
+from ckanext.external_storage.storage.base import ObjectStore, key_maker, may_have, sha256_of
 from ckanext.external_storage.transfer import links, quota, receiving, uploads
 from ckanext.external_storage.transfer.dead_keys import bury
 
@@ -41,9 +41,10 @@ def bring(
     """
     wanted = {oid: size}
     with engine.begin() as connection:
-        here = links.linked(connection, package_id, [oid])
+        here = links.linked(connection, package_id, [oid]).get(oid)
+        there = here is not None and may_have(store, here.key)
         opened = (
-            {} if here else uploads.open_uploads(connection, user_id, package_id, wanted, now, store=store)
+            {} if there else uploads.open_uploads(connection, user_id, package_id, wanted, now, store=store)
         )
     for upload in opened.values():
         receiving.receive(engine, store, upload, stream, now)

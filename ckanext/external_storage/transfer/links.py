@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from ckanext.external_storage import model
+from ckanext.external_storage.storage.base import SERVER_KEYS, ObjectStore, ServerStore
 from ckanext.external_storage.transfer.dead_keys import bury
 
 _resource = sa.table("resource", sa.column("package_id"), sa.column("state"), sa.column("extras", sa.Text))
@@ -31,6 +32,20 @@ class StoredObject:
 
 SIZE = sa.func.coalesce(model.link.c.unverified_size, model.object.c.size).label("size")
 _KEY = sa.func.coalesce(model.link.c.own_key, model.object.c.key).label("key")
+
+
+def reached(key: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Whether *key* may be in the store that the parameters of `in_reach` tell."""
+    return key.startswith(SERVER_KEYS, autoescape=True) == sa.bindparam("at_server", type_=sa.Boolean)
+
+
+def in_reach(store: ObjectStore | None) -> dict[str, bool]:
+    """The parameters of `reached`: the site keeps its files in *store* now (None: in one of its own). Others
+    may be at an external server that it had before, or in the store before that (`storage.base.may_have`)."""
+    return {"at_server": isinstance(store, ServerStore)}
+
+
+REACHED = reached(_KEY.element)
 #: Those of the parameter *oids* that the dataset *of_package* has brought itself.
 LINKED = (
     sa.select(model.object.c.oid, SIZE, _KEY, model.link.c.unverified_size.is_(None).label("verified"))
@@ -57,21 +72,22 @@ def linked(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> d
     return {row.oid: StoredObject(row.oid, row.size, row.key, row.verified) for row in rows}
 
 
-def use(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> dict[str, int]:
-    """Say that a save is about to refer to *oids*: oid → size in bytes of those that are linked.
+def use(
+    connection: sa.Connection, package_id: str, oids: Iterable[str], store: ObjectStore | None = None
+) -> dict[str, int]:
+    """Say that a save is about to refer to *oids*: oid → size in bytes of those that are linked, and in reach
+    of *store* if one is given.
 
     The update locks the links, so that nothing can remove them before the save has committed.
     """
-    rows = connection.execute(
-        model.link.update()
-        .values(used_at=sa.func.now())
-        .where(
-            model.link.c.package_id == package_id,
-            model.link.c.oid.in_(list(oids)),
-            model.object.c.oid == model.link.c.oid,
-        )
-        .returning(model.link.c.oid, SIZE)
-    )
+    chosen = [
+        model.link.c.package_id == package_id,
+        model.link.c.oid.in_(list(oids)),
+        model.object.c.oid == model.link.c.oid,
+        *([REACHED] if store else []),
+    ]
+    using = model.link.update().values(used_at=sa.func.now()).where(*chosen)
+    rows = connection.execute(using.returning(model.link.c.oid, SIZE), in_reach(store) if store else {})
     return {row.oid: row.size for row in rows}
 
 

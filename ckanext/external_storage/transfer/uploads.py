@@ -26,11 +26,14 @@ LIFETIME = timedelta(hours=24)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _KNOWN = sa.union_all(
-    links.LINKED.with_only_columns(model.object.c.oid, links.SIZE, sa.true().label("linked")),
+    links.LINKED.with_only_columns(model.object.c.oid, links.SIZE, sa.true().label("linked")).where(
+        links.REACHED
+    ),
     sa.select(model.upload.c.declared_oid, model.upload.c.declared_size, sa.false()).where(
         model.upload.c.package_id == sa.bindparam("of_package"),
         model.upload.c.declared_oid == sa.any_(sa.bindparam("oids", type_=ARRAY(sa.Text))),
         model.upload.c.state == "received",
+        links.reached(model.upload.c.key),
     ),
 )
 
@@ -119,7 +122,7 @@ def open_uploads(
         (upload_id := str(uuid.uuid4()), oid, size, key(package_id, oid, size, upload_id), transfer(size))
         for oid, size in sorted(wanted.items())  # in one order, so that no two calls wait for each other
     ]
-    end_lost(connection, user_id, package_id, now)
+    end_lost(connection, store, user_id, package_id, now)
     columns = map(list, zip(*new, strict=True))
     values = dict(zip(("ids", "oids", "sizes", "keys", "transfers"), columns, strict=True))
     same = {"package_id": package_id, "user_id": user_id, "signed_until": signed_until}
@@ -191,10 +194,14 @@ def unfinished(connection: sa.Connection, user_id: str, limit: int) -> list[Uplo
     return [from_row(row) for row in rows]
 
 
-def known(connection: sa.Connection, package_id: str, oids: Iterable[str]) -> dict[str, int]:
-    """Those of *oids* that need not be sent: the dataset has them, or their bytes have arrived for it and are
-    being hashed. oid → size in bytes; what the dataset has comes before what is being hashed."""
-    rows = connection.execute(_KNOWN, {"of_package": package_id, "oids": list(oids)})
+def known(
+    connection: sa.Connection, package_id: str, oids: Iterable[str], store: ObjectStore
+) -> dict[str, int]:
+    """Those of *oids* that need not be sent: the dataset has them in reach of *store*, or their bytes have
+    arrived for it and are being hashed. oid → size in bytes; what the dataset has comes before what is being
+    hashed."""
+    asked = {"of_package": package_id, "oids": list(oids), **links.in_reach(store)}
+    rows = connection.execute(_KNOWN, asked)
     found: dict[str, int] = {}
     for row in rows:
         if row.linked or row.oid not in found:
@@ -261,15 +268,31 @@ def expire(connection: sa.Connection, upload_id: str, now: datetime) -> None:
     _end(connection, whose, {"state": "expired", "reason": "No bytes came for a day."}, now)
 
 
-def end_lost(connection: sa.Connection, user_id: str, package_id: str | None, now: datetime) -> None:
-    """End those open uploads of the user to the dataset that would not be kept any more (`standing.lost`).
+def end_lost(
+    connection: sa.Connection,
+    store: ObjectStore | None,
+    user_id: str,
+    package_id: str | None,
+    now: datetime,
+) -> None:
+    """End those open uploads of the user to the dataset that would not be kept any more (`standing.lost`), or
+    are on their way to where the site does not keep its files by now.
 
     What the user begins now must not go on with one of them.
     """
     table = model.upload
     mine = sa.and_(table.c.user_id == user_id, table.c.package_id == package_id, table.c.state == "open")
-    lives = sa.select(table.c.owner_org, sa.func.min(table.c.created).label("begun")).where(mine)
-    for row in connection.execute(lives.group_by(table.c.owner_org)).all():
+    lives = sa.select(
+        table.c.owner_org,
+        sa.func.min(table.c.created).label("begun"),
+        sa.func.bool_and(links.reached(table.c.key)).label("reached"),
+    ).where(mine)
+    here = links.in_reach(store)
+    for row in connection.execute(lives.group_by(table.c.owner_org), here).all():
+        if not row.reached:
+            elsewhere = sa.and_(mine, sa.not_(links.reached(table.c.key)).params(here))
+            reason = "The site keeps its files in another store by now."
+            _end(connection, elsewhere, {"state": "rejected", "reason": reason}, now)
         if reason := standing.lost(connection, user_id, package_id, row.owner_org, row.begun):
             whose = sa.and_(mine, table.c.owner_org.is_not_distinct_from(row.owner_org))
             _end(connection, whose, {"state": "rejected", "reason": reason}, now)
