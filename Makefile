@@ -80,7 +80,8 @@ types: install ## pyright, and the TypeScript of sdk/ and assets/
 # What does not depend on CKAN's version runs once: with the default one.
 ALONE := setup benchmarks stores interop e2e/test_loaded_and_shown.py e2e/test_client_large_file.py e2e/test_client_readme.py \
 	e2e/test_clients_of_giftless.py e2e/test_disturbed_uploads.py e2e/test_unfinished_uploads.py \
-	e2e/test_upload_forms.py faults/test_a_form_with_a_large_file.py
+	e2e/test_upload_forms.py external_storage/test_behind_proxies.py faults/test_a_clock_that_is_off.py \
+	faults/test_a_form_with_a_large_file.py test_docs.py test_packaging.py
 ONCE := $(if $(OTHER_CKAN),$(ALONE:%=--ignore=tests/%))
 
 tests: browser services ## pytest
