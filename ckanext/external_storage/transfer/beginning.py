@@ -239,7 +239,7 @@ def _again(
     # Each new dataset has files of its own. What is verified and has an oid is found by that in any case.
     link, object = model.link.c, model.object.c
     linked = (link.oid == c.oid, link.package_id == c.package_id, object.oid == link.oid)
-    kept = sa.exists().where(*linked, links.REACHED)
+    kept = sa.exists().where(*linked, links.reached(links.KEY))
     arrived = sa.or_(
         sa.and_(c.state == "received", links.reached(c.key)), sa.and_(c.state == "verified", kept)
     )

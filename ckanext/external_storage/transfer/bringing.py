@@ -41,10 +41,10 @@ def bring(
     """
     wanted = {oid: size}
     with engine.begin() as connection:
-        here = links.linked(connection, package_id, [oid]).get(oid)
-        there = here is not None and may_have(store, here.key)
+        linked = links.linked(connection, package_id, [oid]).get(oid)
+        here = linked is not None and may_have(store, linked.key)
         opened = (
-            {} if there else uploads.open_uploads(connection, user_id, package_id, wanted, now, store=store)
+            {} if here else uploads.open_uploads(connection, user_id, package_id, wanted, now, store=store)
         )
     for upload in opened.values():
         receiving.receive(engine, store, upload, stream, now)

@@ -31,7 +31,8 @@ class StoredObject:
 
 
 SIZE = sa.func.coalesce(model.link.c.unverified_size, model.object.c.size).label("size")
-_KEY = sa.func.coalesce(model.link.c.own_key, model.object.c.key).label("key")
+#: Where the bytes of a link are.
+KEY = sa.func.coalesce(model.link.c.own_key, model.object.c.key)
 
 
 def reached(key: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
@@ -45,10 +46,11 @@ def in_reach(store: ObjectStore | None) -> dict[str, bool]:
     return {"at_server": isinstance(store, ServerStore)}
 
 
-REACHED = reached(_KEY.element)
 #: Those of the parameter *oids* that the dataset *of_package* has brought itself.
 LINKED = (
-    sa.select(model.object.c.oid, SIZE, _KEY, model.link.c.unverified_size.is_(None).label("verified"))
+    sa.select(
+        model.object.c.oid, SIZE, KEY.label("key"), model.link.c.unverified_size.is_(None).label("verified")
+    )
     .join(model.link, model.link.c.oid == model.object.c.oid)
     .where(
         model.link.c.package_id == sa.bindparam("of_package"),
@@ -84,7 +86,7 @@ def use(
         model.link.c.package_id == package_id,
         model.link.c.oid.in_(list(oids)),
         model.object.c.oid == model.link.c.oid,
-        *([REACHED] if store else []),
+        *([reached(KEY)] if store else []),
     ]
     using = model.link.update().values(used_at=sa.func.now()).where(*chosen)
     rows = connection.execute(using.returning(model.link.c.oid, SIZE), in_reach(store) if store else {})

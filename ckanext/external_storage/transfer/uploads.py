@@ -27,7 +27,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _KNOWN = sa.union_all(
     links.LINKED.with_only_columns(model.object.c.oid, links.SIZE, sa.true().label("linked")).where(
-        links.REACHED
+        links.reached(links.KEY)
     ),
     sa.select(model.upload.c.declared_oid, model.upload.c.declared_size, sa.false()).where(
         model.upload.c.package_id == sa.bindparam("of_package"),
