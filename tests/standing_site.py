@@ -67,14 +67,15 @@ plugins_core._get_service = _service
 
 
 def _stands() -> bool:
-    """Has nobody loaded or unloaded a plugin since, or offers another one?"""
-    return _site is not None and _site.generation == _generation and _site.offered == _offered
+    """Has nobody loaded or unloaded a plugin since?"""
+    return _site is not None and _site.generation == _generation
 
 
 def _stand() -> _Site:
     """The site of the configuration that the test has made, which is in place then."""
     global _site
-    if _site is not None and _stands() and dict(config) in (_site.before, _site.after):
+    wanted = _site is not None and _site.offered == _offered and dict(config) in (_site.before, _site.after)
+    if _site is not None and wanted and _stands():
         config.clear()
         config.update(_site.after)
         middleware._internal_test_request_context = _site.request_context
@@ -89,16 +90,14 @@ def _stand() -> _Site:
 
 
 def _leave() -> None:
-    global _site
     if _stands():
         plugins.unload_all()
-    _site = None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test without CKAN's fixtures runs without plugins, as it would alone."""
-    if not {"app", "with_plugins"} & set(getattr(item, "fixturenames", ())) and _stands():
-        plugins.unload_all()
+    if not {"app", "with_plugins"} & set(getattr(item, "fixturenames", ())):
+        _leave()
 
 
 @pytest.fixture
