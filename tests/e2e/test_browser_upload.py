@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
 from tests.e2e.conftest import LiveSite, Person, log_in, reload_but_stay
 from tests.e2e.people import begin_dataset
+from tests.e2e.upload_form import file_chooser
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +51,8 @@ def upload_button(page: Page) -> Locator:
 
 def choose(page: Page, *files: Path) -> Locator:
     """By the button, as people do; the row of the file."""
-    with page.expect_file_chooser() as chooser:
-        upload_button(page).or_(page.get_by_role("button", name="Choose another file")).click()
-    chooser.value.set_files(list(files))
+    button = upload_button(page).or_(page.get_by_role("button", name="Choose another file"))
+    file_chooser(page, button.click).set_files(list(files))
     return page.locator(".external-storage-row")
 
 

@@ -25,6 +25,7 @@ from demo.client import Client
 from tests import npm_package
 from tests.e2e.conftest import PATIENCE, log_in
 from tests.e2e.people import PASSWORD, Person
+from tests.e2e.upload_form import file_chooser
 from tests.giftless_server import Giftless, keys_of_a_site, running
 from tests.interop import documents
 from tests.portal import Portal, editor_and_dataset, oid_of, standing
@@ -169,9 +170,7 @@ def test_the_form_sends_files_that_are_checked_and_believed(
         monkeypatch.setitem(tk.config, OPTION + "verify_external", name == "checked.csv")
         (tmp_path / name).write_bytes(data)
         page.goto(f"/dataset/{dataset['name']}/resource/new")
-        with page.expect_file_chooser() as chooser:
-            page.locator("#resource-upload-button").click()
-        chooser.value.set_files(tmp_path / name)
+        file_chooser(page, page.locator("#resource-upload-button").click).set_files(tmp_path / name)
         expect(page.locator(".external-storage-row")).to_contain_text("Uploaded and checked.")
         page.locator("button[name=save].btn-primary").click()
         expect(page).not_to_have_url(re.compile("/resource/new$"))

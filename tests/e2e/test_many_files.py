@@ -16,6 +16,7 @@ from ckanext.external_storage import config
 from ckanext.external_storage.transfer import quota
 from tests.e2e.conftest import LiveSite, Person, log_in, reload_but_stay
 from tests.e2e.people import begin_dataset
+from tests.e2e.upload_form import file_chooser
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +48,9 @@ def drop(page: Page, *paths: Path) -> None:
 
 
 def choose(page: Page, *paths: Path) -> None:
-    with page.expect_file_chooser() as chooser:
-        page.locator("#resource-upload-button").click()
-    assert chooser.value.is_multiple()
-    chooser.value.set_files(list(paths))
+    chooser = file_chooser(page, page.locator("#resource-upload-button").click)
+    assert chooser.is_multiple()
+    chooser.set_files(list(paths))
 
 
 def row(page: Page, name: str) -> Locator:

@@ -15,6 +15,7 @@ from ckan.lib.i18n import build_js_translations
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.conftest import LiveSite, log_in
+from tests.e2e.upload_form import file_chooser
 
 #: What CKAN's own page breaks of `default-src 'self'`, in both versions: four inline handlers of the buttons
 #: that our module binds, styles that htmx adds, and a picture of the test's user on another site.
@@ -119,9 +120,7 @@ def test_by_keyboard_in_german_under_a_strict_policy(visitor: Page, german, form
 
     upload = page.locator("#resource-upload-button")
     upload.focus()  # which the page does itself, where nothing else has the focus
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files(large)
+    file_chooser(page, lambda: page.keyboard.press("Enter")).set_files(large)
     row = page.get_by_role("group", name="measured.bin")
     expect(row).to_have_attribute("data-state", "sending")
     expect(row).to_be_focused()
@@ -199,9 +198,8 @@ def test_from_right_to_left_on_a_phone(visitor: Page, form, obeying, large: Path
     empty = tmp_path / "empty.csv"
     empty.touch()
     for file, state in ((empty, "asking"), (large, "sending")):
-        with page.expect_file_chooser() as chooser:
-            page.locator("#resource-upload-button, [data-action=replace]").locator("visible=true").click()
-        chooser.value.set_files(file)
+        button = page.locator("#resource-upload-button, [data-action=replace]").locator("visible=true")
+        file_chooser(page, button.click).set_files(file)
         expect(row).to_have_attribute("data-state", state)
         nothing_is_wrong(page)
         if state == "asking":

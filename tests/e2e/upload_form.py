@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Response, expect
+from playwright.sync_api import Browser, BrowserContext, FileChooser, Locator, Page, Request, Response, expect
 
 from tests.e2e.people import Person
 from tests.e2e.upload_sites import UploadSite
@@ -41,6 +41,18 @@ def make_file(path: Path, size: int) -> str:
     content = (start + RIGHT * (size // len(RIGHT) + 1))[:size]
     path.write_bytes(content)
     return hashlib.sha256(content).hexdigest()
+
+
+def file_chooser(page: Page, opens: Callable[[], None]) -> FileChooser:
+    """What `opens` opens.
+
+    Chromium takes keys and clicks by another way than Playwright's wish to be told of choosers, and on a busy
+    machine they overtake it: the page's answer to anything says that the wish has arrived.
+    """
+    with page.expect_file_chooser() as chooser:
+        page.evaluate("0")
+        opens()
+    return chooser.value
 
 
 def make_sparse(path: Path, size: int) -> str:
