@@ -13,10 +13,8 @@ from services.checkout import RUN, write_private
 from services.progress import Failure
 
 PATH = RUN / "services.json"
-#: Tried first. None is the usual port of its program, which may serve somebody else on this machine.
-FIRST_CHOICE = {"postgres": 5442, "redis": 6389, "solr": 8993, "s3": 7081, "minio": 9081}
-#: The others. Below the range from which the system gives outgoing connections a port at any moment.
-OTHERS = range(20000, 32000)
+#: Below the range from which the system gives outgoing connections a port at any moment.
+PORTS = range(20000, 32000)
 HOST = "127.0.0.1"
 
 
@@ -41,15 +39,15 @@ class Settings:
     def settle_port(self, service: str) -> None:
         """Make sure that ``service``, which is not running now, has a port that it can open."""
         others_of_ours = {port for name, port in self.ports.items() if name != service}
-        saved = self.ports.get(service, FIRST_CHOICE[service])
+        saved = [self.ports[service]] if service in self.ports else []
         # At random, so that two checkouts that start at the same time do not choose alike.
-        for port in (saved, *random.sample(OTHERS, 100)):
+        for port in saved + random.sample(PORTS, min(100, len(PORTS))):
             if port not in others_of_ours and is_free(port):
                 self.ports[service] = port
                 return
         raise Failure(
             f"No free port was found for {service} on {HOST}.",
-            f"see which programs hold {saved} and those from {OTHERS.start} to {OTHERS.stop} (`ss -ltnp`).",
+            f"see which programs hold those from {PORTS.start} to {PORTS.stop} (`ss -ltnp`).",
         )
 
     def database_url(self, database: str) -> str:

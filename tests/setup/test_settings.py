@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from services import lifecycle
-from services.settings import FIRST_CHOICE, HOST, Settings, is_free
+from services import settings as settings_module
+from services.settings import HOST, PORTS, Settings, is_free
 
 
 @pytest.fixture
@@ -34,10 +35,13 @@ def test_a_saved_port_that_somebody_took_is_replaced(taken):
     assert is_free(settings.ports["redis"])
 
 
-def test_two_services_never_get_one_port():
-    settings = Settings(ports={"solr": FIRST_CHOICE["redis"]})
-    settings.settle_port("redis")
-    assert settings.ports["redis"] != settings.ports["solr"]
+def test_two_services_never_get_one_port(monkeypatch: pytest.MonkeyPatch):
+    first = next(port for port in PORTS if is_free(port) and is_free(port + 1))
+    monkeypatch.setattr(settings_module, "PORTS", range(first, first + 2))
+    settings = Settings()
+    for service in ("solr", "redis"):
+        settings.settle_port(service)
+    assert sorted(settings.ports.values()) == [first, first + 1]
 
 
 def test_a_listener_on_every_address_takes_the_port_too():
