@@ -13,7 +13,7 @@ from tests.e2e.upload_form import MIB, Publisher, make_file, on
 
 @on(s3=None)
 def test_a_form_of_another_type_comes_back_with_an_error(publisher: Publisher, tmp_path: Path):
-    dataset, file = publisher.dataset(type="measurement", title="Weights"), tmp_path / "weights.csv"
+    dataset, file = publisher.dataset(type="measurement", title="Weights"), tmp_path / "all_weights.csv"
     oid = make_file(file, 3 * MIB)
     form = publisher.form(dataset)
     form.choose(file)
@@ -23,13 +23,38 @@ def test_a_form_of_another_type_comes_back_with_an_error(publisher: Publisher, t
     form.wait()
     # The file is still there, and its name.
     form.expect_state("done")
-    expect(form.row).to_contain_text("weights.csv")
+    expect(form.row).to_contain_text("all_weights.csv")
     sent = [request for request in form.requests if request.method == "PATCH"]
     form.page.get_by_label("Instrument").fill("scale")
     form.save()
     (resource,) = publisher.resources(dataset)
-    assert (resource["sha256"], resource["instrument"], resource["name"]) == (oid, "scale", "weights.csv")
+    wanted = {"sha256": oid, "instrument": "scale", "name": "all_weights.csv", "title": "all weights"}
+    assert resource.items() >= wanted.items()
     assert [request for request in form.requests if request.method == "PATCH"] == sent
+    assert form.failures == []
+
+
+@on(s3=None)
+def test_many_files_in_a_form_of_another_type(publisher: Publisher, tmp_path: Path):
+    dataset = publisher.dataset(type="measurement", title="Weights")
+    files = [tmp_path / name for name in ("first.csv", "second_part.csv", "third.csv")]
+    for file in files:
+        make_file(file, MIB)
+    form = publisher.form(dataset)
+    form.choose(files[0])  # which the form's own fields are about until there are more
+    expect(form.page.locator("#field-title")).to_have_value("first")
+    form.choose(*files[1:])
+    expect(form.page.locator("#field-title")).to_be_hidden()
+    form.page.get_by_label("Instrument").fill("scale")
+    form.page.get_by_role("textbox", name="Name").first.fill("Weights_of_2024.csv")
+    with form.page.expect_navigation():
+        form.page.get_by_role("button", name="Save 3 files").click()
+    saved = [(r["name"], r["title"], r["instrument"]) for r in publisher.resources(dataset)]
+    assert saved == [
+        ("Weights_of_2024.csv", "Weights of 2024", "scale"),
+        ("second_part.csv", "second part", "scale"),
+        ("third.csv", "third", "scale"),
+    ]
     assert form.failures == []
 
 

@@ -4,6 +4,7 @@ import { UploadError, type Upload } from "../../../sdk/src/types.js";
 import type { Choice } from "./drop_area.js";
 import { make, write } from "./elements.js";
 import { gather, type Finding } from "./folders.js";
+import { titleOf } from "./form.js";
 import { ListRow, type ListAction } from "./list_row.js";
 import { ListTotal } from "./list_total.js";
 import { Dataset, NotSaved, resourceOf, type Fields, type Problems } from "./many_saved.js";
@@ -126,7 +127,9 @@ export class FileList {
       unsaved = this.unsure ? await this.notThereYet(ready) : ready;
       const { others, save } = this.filledIn();
       const resources = unsaved.flatMap((row) =>
-        row.uploaded ? [resourceOf(row.uploaded, row.file.name, row.name.value, row.format.value, others)] : [],
+        row.uploaded
+          ? [resourceOf(row.uploaded, row.file.name, row.name.value, row.format.value, { ...others, ...this.title(row) })]
+          : [],
       );
       this.unsure = asked = true;
       await this.dataset.add(resources, { ...save, ...this.publishing(rest.length === 0) });
@@ -226,6 +229,11 @@ export class FileList {
       else if (value) save[key] = value;
     }
     return { others, save };
+  }
+
+  /** Where the form asks for one. */
+  private title(row: ListRow): Fields {
+    return this.field.form.element.querySelector("#field-title") ? { title: titleOf(row.name.value) } : {};
   }
 
   private newRow(file: File, path: string, upload?: Upload): ListRow {
@@ -359,7 +367,7 @@ export class FileList {
     this.field.form.kind = "none"; // where more can be chosen and dropped
     const shared = make("p", "external-storage-shared", say._("What is filled in below holds for each of the files."));
     this.field.place.replaceChildren(this.list, shared);
-    const parts = ["#field-name", "#field-format"].map((id) => {
+    const parts = ["#field-name", "#field-format", "#field-title"].map((id) => {
       const input = element.querySelector<HTMLElement>(id);
       return input?.closest<HTMLElement>(".form-group, .control-group") ?? input;
     });

@@ -108,6 +108,7 @@ export class ResourceForm {
     this.fill("name", filename);
     const format = formatOf(filename);
     if (format) this.fill("format", format);
+    this.fill("title", titleOf(filename)); // core's form has none; one by ckanext-scheming may
   }
 
   /** The format may change with a file of this name, if it is what that has led to. */
@@ -219,4 +220,10 @@ export class ResourceForm {
 /** As CKAN writes formats, if the name has an ending that may be one; CKAN's own list has the last word. */
 export function formatOf(filename: string): string {
   return /[^.]\.([a-z0-9]{1,10})$/i.exec(filename)?.[1]?.toUpperCase() ?? "";
+}
+
+/** "water_levels.csv" is about water levels. */
+export function titleOf(filename: string): string {
+  const ending = formatOf(filename).length;
+  return (ending ? filename.slice(0, -ending - 1) : filename).replaceAll("_", " ").trim();
 }
