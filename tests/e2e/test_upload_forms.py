@@ -34,7 +34,7 @@ def test_a_form_of_another_type_comes_back_with_an_error(publisher: Publisher, t
     assert form.failures == []
 
 
-@on(s3=None)
+@on(disk=(1, 1), s3=None)
 def test_many_files_in_a_form_of_another_type(publisher: Publisher, tmp_path: Path):
     dataset = publisher.dataset(type="measurement", title="Weights")
     files = [tmp_path / name for name in ("first.csv", "second_part.csv", "third.csv")]
@@ -45,10 +45,13 @@ def test_many_files_in_a_form_of_another_type(publisher: Publisher, tmp_path: Pa
     expect(form.page.locator("#field-title")).to_have_value("first")
     form.choose(*files[1:])
     expect(form.page.locator("#field-title")).to_be_hidden()
+    save = form.page.get_by_role("button", name="Save 3 files")
+    save.click()
+    expect(form.page.locator(".external-storage-item").first).to_contain_text("Instrument: Missing value")
     form.page.get_by_label("Instrument").fill("scale")
     form.page.get_by_role("textbox", name="Name").first.fill("Weights_of_2024.csv")
     with form.page.expect_navigation():
-        form.page.get_by_role("button", name="Save 3 files").click()
+        save.click()
     saved = [(r["name"], r["title"], r["instrument"]) for r in publisher.resources(dataset)]
     assert saved == [
         ("Weights_of_2024.csv", "Weights of 2024", "scale"),

@@ -187,9 +187,12 @@ export class FileList {
         say._("Nothing was saved: you are not logged in any more, or may not change this dataset. Log in again in another tab, then save again."),
       );
     } else {
-      rows.forEach((row, at) => row.object(texts(error.files[at] ?? {}, ["name", "format"]), Object.keys(error.files[at] ?? {})));
+      rows.forEach((row, at) => {
+        const problems = error.files[at] ?? {};
+        row.object(this.sentences(problems, ["name", "format"]), Object.keys(problems));
+      });
       const wrong = rows.filter((row) => row.hasProblem);
-      const about = texts(error.dataset, [...OF_THE_SAVE, "message"]);
+      const about = this.sentences(error.dataset, [...OF_THE_SAVE, "message"]);
       const summary = wrong.length
         ? say.ngettext(
             "Nothing was saved: something is wrong with %(num)d file. It says what. Correct or remove it, then save again.",
@@ -234,6 +237,14 @@ export class FileList {
   /** Where the form asks for one. */
   private title(row: ListRow): Fields {
     return this.field.form.element.querySelector("#field-title") ? { title: titleOf(row.name.value) } : {};
+  }
+
+  /** About fields; about those in `plain`, whose place says it, without the field's name. */
+  private sentences(problems: Problems, plain: readonly string[]): string {
+    const quiet = [...plain, "upload_id", "sha256", "url"];
+    return Object.entries(problems)
+      .map(([field, told]) => (quiet.includes(field) ? "" : `${this.field.form.label(field)}: `) + told.join(" "))
+      .join(" ");
   }
 
   private newRow(file: File, path: string, upload?: Upload): ListRow {
@@ -396,14 +407,6 @@ export class FileList {
     this.notes.remove();
     this.field.form.clear();
   }
-}
-
-/** Sentences about fields; of those in `plain`, whose place says it, without the field's name. */
-function texts(problems: Problems, plain: readonly string[]): string {
-  const quiet = [...plain, "upload_id", "sha256", "url"];
-  return Object.entries(problems)
-    .map(([field, told]) => (quiet.includes(field) ? told.join(" ") : `${field}: ${told.join(" ")}`))
-    .join(" ");
 }
 
 function some(names: readonly string[]): string {

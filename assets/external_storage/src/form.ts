@@ -117,6 +117,13 @@ export class ResourceForm {
     if (format) this.proposed.set("format", format);
   }
 
+  /** What the form calls a field, without its mark that it is required; the field's own name if it has none. */
+  label(field: string): string {
+    const input = this.element.elements.namedItem(field);
+    const label = input && "labels" in input ? (input as HTMLInputElement).labels?.[0]?.innerText : undefined;
+    return label?.replace(/^[*\s]+|[:\s]+$/g, "") || field;
+  }
+
   /** Whether the form saves itself as soon as it is `ready`. */
   get isWaiting(): boolean {
     return this.waiting !== null;
