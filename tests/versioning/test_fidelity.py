@@ -21,9 +21,11 @@ SCHEMING = "versioning external_storage authz_service scheming_datasets scheming
 
 
 def content(shown: dict[str, Any]) -> dict[str, Any]:
-    """What is left of a shown dataset without what the docs list as derived."""
+    """What is left of a shown dataset without what the docs list as derived, and without the order of what has
+    none: CKAN sorts tags by name, and of the same name in two vocabularies either may be the first."""
     kept = {k: v for k, v in shown.items() if k not in snapshot.DERIVED_DATASET_FIELDS and k not in MARKS}
     kept["groups"] = sorted(group["id"] for group in shown["groups"])
+    kept["tags"] = sorted(shown["tags"], key=lambda tag: tag["id"])
     kept["resources"] = [_resource_content(resource) for resource in shown["resources"]]
     return json.loads(json.dumps(kept))
 
