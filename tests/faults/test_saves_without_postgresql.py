@@ -34,7 +34,6 @@ def create() -> dict[str, Any]:
 
 def save(resource_id: str, saves: int, label: str = "Saved") -> int:
     """What a writer does, in one process: each save again until it succeeds; how many times one failed."""
-    from ckan import model
     from ckan.plugins import toolkit as tk
 
     failed = 0
@@ -46,11 +45,21 @@ def save(resource_id: str, saves: int, label: str = "Saved") -> int:
                 tk.get_action("resource_patch")(context, {"id": resource_id, "description": text})
                 break
             except SQLAlchemyError:
-                model.Session.remove()  # as at the end of a request
+                end_request()
                 failed += 1
                 time.sleep(0.02)
-        model.Session.remove()
+        end_request()
     return failed
+
+
+def end_request() -> None:
+    """As CKAN does. Before SQLAlchemy 2 it is an error if only this finds out that the connection has ended."""
+    from ckan import model
+
+    try:
+        model.Session.remove()
+    except SQLAlchemyError:
+        model.Session.remove()
 
 
 def check(dataset_id: str, saves: int) -> None:
