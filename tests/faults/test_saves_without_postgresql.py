@@ -53,7 +53,7 @@ def save(resource_id: str, saves: int, label: str = "Saved") -> int:
 
 
 def end_request() -> None:
-    """As CKAN does. Before SQLAlchemy 2 it is an error if only this finds out that the connection has ended."""
+    """As CKAN does. Before SQLAlchemy 2 it is an error if only this finds out that the connection ended."""
     from ckan import model
 
     try:

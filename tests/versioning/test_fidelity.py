@@ -21,8 +21,10 @@ SCHEMING = "versioning external_storage authz_service scheming_datasets scheming
 
 
 def content(shown: dict[str, Any]) -> dict[str, Any]:
-    """What is left of a shown dataset without what the docs list as derived, and without the order of what has
-    none: CKAN sorts tags by name, and of the same name in two vocabularies either may be the first."""
+    """What is left of a shown dataset without what the docs list as derived, and in an order of our own.
+
+    CKAN sorts tags by name; of the same name in two vocabularies either may be the first.
+    """
     kept = {k: v for k, v in shown.items() if k not in snapshot.DERIVED_DATASET_FIELDS and k not in MARKS}
     kept["groups"] = sorted(group["id"] for group in shown["groups"])
     kept["tags"] = sorted(shown["tags"], key=lambda tag: tag["id"])
