@@ -18,6 +18,8 @@ export CKAN DEMO_HOST DEMO_PORT
 
 # Each version of CKAN has an environment of its own (services/install); services and data are shared.
 BIN := .venv$(addprefix -,$(OTHER_CKAN))/bin
+# What runs is of the whole checkout, whichever CKAN was installed for it.
+INSTALLED = $(firstword $(wildcard $(BIN)/python .venv/bin/python .venv-*/bin/python))
 
 # run one stage of `make test`, so that a failure names itself in the last line and the rest is not started
 stage = printf '\n== %s\n' '$(1)'; $(2) || { printf '\nFAILED: %s (%s)\n' '$(1)' '$(3)' >&2; exit 1; }
@@ -59,10 +61,10 @@ picture: browser services demo ## docs/versions.png, the picture in the README, 
 	@$(BIN)/python -m pytest -q --no-cov --proof tests/e2e/test_upload_pictures.py
 
 stop: ## end everything that this checkout runs; data stays
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m services stop; fi
+	@$(if $(INSTALLED),$(INSTALLED) -m services stop)
 
 clean: ## stop, and forget all data: databases, index, files, logs
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m services clean; else rm -rf .run; fi
+	@$(if $(INSTALLED),$(INSTALLED) -m services clean,rm -rf .run)
 
 assets: install ## bundle the TypeScript that pages load; the bundles are committed
 	@$(BIN)/python -m services.node assets
